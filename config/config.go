@@ -1,0 +1,139 @@
+// Package config reads the TOML file: it turns bytes and a node name into a
+// Config, or into every problem the file has, each with its position. It reads
+// no interface, socket or clock, and must not know how anything is carried out.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/vrrp"
+)
+
+// Config is a valid configuration as it applies to one node: overrides by host
+// name are resolved, defaults are filled in.
+type Config struct {
+	Global   Global
+	Sysctl   Sysctl
+	VRRP     []VRRP
+	Services []VirtualService
+}
+
+// Global holds what concerns the whole daemon.
+type Global struct {
+	// RouterID names this node in hooks, logs and status; the host name unless
+	// set.
+	RouterID string
+	// Resync is how often the kernel is read again to find what others
+	// changed; default 1s, range 100ms..1h.
+	Resync time.Duration
+	// LockWait bounds how long one iptables call waits for the xtables lock, in
+	// whole seconds; default 1s, range 1s..60s.
+	LockWait time.Duration
+}
+
+// Sysctl says what to do about kernel parameters that lvsd needs.
+type Sysctl struct {
+	// Manage sets them and restores the old values on a clean stop; otherwise
+	// a wrong one is only reported.
+	Manage bool
+}
+
+// RedirectScope is which packets the rule on a BACKUP accepts.
+type RedirectScope string
+
+// The scopes of the rule.
+const (
+	// RedirectServices: the protocol and ports of the VIP's virtual services,
+	// and of TCP only connection requests.
+	RedirectServices RedirectScope = "services"
+	// RedirectAllTCP: every TCP packet to the VIP.
+	RedirectAllTCP RedirectScope = "all-tcp"
+)
+
+// VRRP is one VRRP instance on this node.
+type VRRP struct {
+	// Router is what the protocol needs. Source is zero unless the file sets
+	// it: then the interface's first address is used.
+	Router    vrrp.Config
+	Interface string
+	// VIPs are added to Interface as /32 while MASTER.
+	VIPs []netip.Addr
+	// ServeOnBackup makes a node that is not MASTER accept what the MASTER
+	// forwards to it, by a REDIRECT rule for each VIP.
+	ServeOnBackup bool
+	Redirect      RedirectScope
+	// KeepRedirectOnStop leaves the rule in place at a clean stop, because the
+	// other directors still send this node its share. Default true.
+	KeepRedirectOnStop bool
+	// GARP says when gratuitous ARP is sent.
+	GARP GARP
+	// Hooks are called on state changes.
+	Hooks Hooks
+}
+
+// GARP is the schedule of gratuitous ARP while MASTER.
+type GARP struct {
+	// Count is how many are sent in a burst (default 5, 1..100); one burst is
+	// sent at once and one Delay later (default 5s).
+	Count int
+	Delay time.Duration
+	// Refresh sends one every so often; default 60s, 0 is never.
+	Refresh time.Duration
+}
+
+// Hooks are the commands of an instance: argv, the first an absolute path.
+type Hooks struct {
+	// Master, Backup, Fault and Stop run with exactly the arguments written.
+	Master, Backup, Fault, Stop []string
+	// Any runs on every change with "INSTANCE" name STATE priority appended, as
+	// keepalived's notify.
+	Any []string
+	// Timeout bounds one run; default 30s.
+	Timeout time.Duration
+	// Environment is added to the hook's environment.
+	Environment map[string]string
+}
+
+// OnFailure is what happens to a real server that fails its checks.
+type OnFailure string
+
+// The two ways.
+const (
+	// Quiesce sets weight 0: established connections stay.
+	Quiesce OnFailure = "quiesce"
+	// Remove deletes it from the kernel's table.
+	Remove OnFailure = "remove"
+)
+
+// VirtualService is a virtual service and its real servers.
+type VirtualService struct {
+	// Name is the service's name in status and logs; its key unless set:
+	// "tcp 192.0.2.1:25".
+	Name string
+	// IPVS is the kernel's view of the service.
+	IPVS       ipvs.Service
+	Forwarding ipvs.Forwarding
+	OnFailure  OnFailure
+	// RealServers in file order. Sorry is used while none of them is up.
+	RealServers []RealServer
+	Sorry       *SorryServer
+}
+
+// RealServer is a real server of a service.
+type RealServer struct {
+	Address netip.AddrPort
+	// Weight is 0..65535 while up.
+	Weight       int
+	Upper, Lower uint32
+	// Checks must all pass for the server to be up; none means always up.
+	Checks []healthcheck.Spec
+}
+
+// SorryServer takes the connections while no real server is up.
+type SorryServer struct {
+	Address    netip.AddrPort
+	Forwarding ipvs.Forwarding
+}
