@@ -81,18 +81,21 @@ type Service struct {
 	// Persistent.
 	Timeout time.Duration
 	// Granularity is the prefix length that groups clients for persistence:
-	// 0..32 for IPv4 (32 is per client), 1..128 for IPv6.
+	// 0..32 for IPv4 (32 is per client), 1..128 for IPv6. The kernel keeps one
+	// for every service; without Persistent it should be Family.Bits, which is
+	// what ipvsadm writes. A mask with holes is read as its leading ones.
 	Granularity uint8
 	// Engine is the persistence engine ("sip"), or empty.
 	Engine string
 }
 
-// Tunnel is the encapsulation of a destination reached by Tunnel; zero is
-// IP-in-IP (IP_VS_CONN_F_TUNNEL_TYPE_*).
+// TunnelInfo is the encapsulation of a destination reached by Tunnel; zero is
+// IP-in-IP, and it must be zero for every other forwarding method
+// (IP_VS_CONN_F_TUNNEL_TYPE_*).
 type TunnelInfo struct {
 	Type  uint8  // 0 ipip, 1 gue, 2 gre
 	Port  uint16 // of GUE
-	Flags uint16
+	Flags uint16 // 0 no checksum, 1 checksum, 2 remote checksum offload
 }
 
 // Destination is a real server of a service as the kernel can be told of it.
@@ -128,4 +131,22 @@ type DestinationEntry struct {
 	// Active, Inactive and Persistent count connections.
 	Active, Inactive, Persistent uint32
 	Stats                        Stats
+}
+
+// Info is what the kernel says of its IPVS.
+type Info struct {
+	// Version is IPVS's own version, one byte each of major, minor and patch
+	// (IP_VS_VERSION_CODE): 0x010201 is 1.2.1.
+	Version uint32
+	// TableSize is the number of hash buckets of the connection table. It is no
+	// limit on connections.
+	TableSize uint32
+}
+
+// Timeouts are how long an idle connection is kept, in whole seconds; one value
+// for all services of the network namespace.
+type Timeouts struct {
+	TCP    time.Duration // an established connection
+	TCPFin time.Duration // after a FIN
+	UDP    time.Duration
 }

@@ -1,0 +1,77 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/iptables"
+)
+
+// Kernel is the boundary to the operating system.
+type Kernel interface {
+	// Read returns what the kernel holds now, and the values of the named
+	// kernel parameters.
+	Read(ctx context.Context, sysctls []string) (Snapshot, error)
+	// Do carries out one operation. Making what is there, or removing what is
+	// not, is no error.
+	Do(ctx context.Context, op Op) error
+}
+
+// Apply carries out the operations in order and returns those that succeeded.
+// One that fails does not stop the others, except those that would do harm
+// without it; the errors are joined.
+func Apply(ctx context.Context, kernel Kernel, ops []Op) (done []Op, err error) {
+	var failed failures
+	var errs []error
+	for _, op := range ops {
+		if failed.forbid(op) {
+			continue
+		}
+		if err := kernel.Do(ctx, op); err != nil {
+			failed.record(op, err)
+			errs = append(errs, fmt.Errorf("%s: %w", op, err))
+			continue
+		}
+		done = append(done, op)
+	}
+	return done, errors.Join(errs...)
+}
+
+// failures remembers what went wrong, to keep from making it worse.
+type failures struct {
+	services Set[ipvs.ServiceKey]
+	vips     Set[netip.Addr]
+	locked   bool
+}
+
+func (f *failures) record(op Op, err error) {
+	if f.services == nil {
+		f.services, f.vips = Set[ipvs.ServiceKey]{}, Set[netip.Addr]{}
+	}
+	switch op := op.(type) {
+	case AddService:
+		f.services.Add(op.Service.ServiceKey)
+	case AddVIP:
+		f.vips.Add(op.Address.Addr)
+	}
+	f.locked = f.locked || errors.Is(err, iptables.ErrLocked)
+}
+
+// forbid reports whether op must not be tried after what failed: a real server
+// of a service that is not there; deleting the rule of a VIP that is not there,
+// which would leave the address unserved; and waiting for the xtables lock
+// again, which would hold up everything behind it.
+func (f *failures) forbid(op Op) bool {
+	switch op := op.(type) {
+	case AddRealServer:
+		return f.services.Has(op.Key)
+	case AddRedirect:
+		return f.locked
+	case DeleteRedirect:
+		return f.locked || f.vips.Has(op.Rule.VIP)
+	}
+	return false
+}

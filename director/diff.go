@@ -1,0 +1,200 @@
+package director
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/iptables"
+)
+
+// Diff returns the operations that turn have into want, in an order that keeps
+// every address served at every step. A VIP that was local or redirected before
+// and will be after is one of the two at all times in between, so that no
+// packet to it is refused, or forwarded in a circle:
+//
+//	 1  sysctls           before the traffic that needs them
+//	 2  guard rules       a node that gives up a VIP first catches connection
+//	                      requests; packets of established connections still go
+//	                      to IPVS, which knows their real servers
+//	 3  leaving VIPs      the address is no longer ours
+//	 4  rules             now every packet to it is accepted locally
+//	 5  guard rules away
+//	 6  services and real servers, added and edited
+//	 7  coming VIPs       the rule still serves the address meanwhile
+//	 8  rules away        from here IPVS balances
+//	 9  VIPs that moved to another interface leave the old one
+//	10  real servers and services deleted
+//
+// Neighbours are told of a coming VIP after the last step, so nobody sends to
+// it before all is ready. docs/relay-mode.md says what was measured.
+func Diff(have, want State) []Op {
+	leaving, moving := deletedVIPs(have, want)
+	var ops []Op
+	ops = append(ops, sysctlOps(have, want)...)
+	requests, all := addedRules(have, want)
+	guards := guardRules(have, want, leaving)
+	for _, rule := range slices.Concat(guards, requests) {
+		ops = append(ops, AddRedirect{rule})
+	}
+	ops = append(ops, vipOps[DeleteVIP](leaving)...)
+	for _, rule := range all {
+		ops = append(ops, AddRedirect{rule})
+	}
+	for _, guard := range guards {
+		ops = append(ops, DeleteRedirect{guard})
+	}
+	ops = append(ops, addedServiceOps(have, want)...)
+	ops = append(ops, vipOps[AddVIP](missing(have.VIPs, want.VIPs, compareAddresses))...)
+	for _, rule := range missing(want.Redirects, have.Redirects, compareRules) {
+		ops = append(ops, DeleteRedirect{rule})
+	}
+	ops = append(ops, vipOps[DeleteVIP](moving)...)
+	return append(ops, deletedServiceOps(have, want)...)
+}
+
+// deletedVIPs splits the addresses that must go into those that leave this node
+// and those that only change their interface.
+func deletedVIPs(have, want State) (leaving, moving []netif.Address) {
+	kept := Set[netip.Addr]{}
+	for address := range want.VIPs {
+		kept.Add(address.Addr)
+	}
+	for _, address := range missing(want.VIPs, have.VIPs, compareAddresses) {
+		if kept.Has(address.Addr) {
+			moving = append(moving, address)
+		} else {
+			leaving = append(leaving, address)
+		}
+	}
+	return leaving, moving
+}
+
+// addedRules splits the rules to add into those that catch connection requests
+// only and those that catch every packet.
+func addedRules(have, want State) (requests, all []iptables.Redirect) {
+	for _, rule := range missing(have.Redirects, want.Redirects, compareRules) {
+		if rule.NewOnly {
+			requests = append(requests, rule)
+		} else {
+			all = append(all, rule)
+		}
+	}
+	return requests, all
+}
+
+// guardRules returns the rules that catch connection requests to a leaving VIP
+// until its lasting rules, which catch every packet, may be added.
+func guardRules(have, want State, leaving []netif.Address) []iptables.Redirect {
+	left := Set[netip.Addr]{}
+	for _, address := range leaving {
+		left.Add(address.Addr)
+	}
+	var guards []iptables.Redirect
+	for _, rule := range missing(have.Redirects, want.Redirects, compareRules) {
+		if !left.Has(rule.VIP) || rule.Protocol != "tcp" {
+			continue
+		}
+		rule.NewOnly = true
+		if !have.Redirects.Has(rule) && !want.Redirects.Has(rule) {
+			guards = append(guards, rule)
+		}
+	}
+	return guards
+}
+
+func sysctlOps(have, want State) []Op {
+	var ops []Op
+	for _, name := range slices.Sorted(maps.Keys(want.Sysctls)) {
+		if have.Sysctls[name] != want.Sysctls[name] {
+			ops = append(ops, SetSysctl{name, want.Sysctls[name]})
+		}
+	}
+	return ops
+}
+
+func addedServiceOps(have, want State) []Op {
+	var ops []Op
+	for _, key := range sorted(want.Services, compareKeys) {
+		wanted := want.Services[key]
+		present, ok := have.Services[key]
+		switch {
+		case !ok:
+			ops = append(ops, AddService{wanted.Service})
+		case present.Service != wanted.Service:
+			ops = append(ops, EditService{wanted.Service})
+		}
+		for _, address := range sorted(wanted.RealServers, netip.AddrPort.Compare) {
+			server := wanted.RealServers[address]
+			switch old, ok := present.RealServers[address]; {
+			case !ok:
+				ops = append(ops, AddRealServer{key, server})
+			case old != server:
+				ops = append(ops, EditRealServer{key, server})
+			}
+		}
+	}
+	return ops
+}
+
+func deletedServiceOps(have, want State) []Op {
+	var ops []Op
+	for _, key := range sorted(have.Services, compareKeys) {
+		wanted, ok := want.Services[key]
+		if !ok {
+			ops = append(ops, DeleteService{key})
+			continue
+		}
+		for _, address := range missing(wanted.RealServers, have.Services[key].RealServers, netip.AddrPort.Compare) {
+			ops = append(ops, DeleteRealServer{key, address})
+		}
+	}
+	return ops
+}
+
+// missing returns the keys of all that from lacks, in the order of compare.
+func missing[K comparable, V any](from, all map[K]V, compare func(a, b K) int) []K {
+	var keys []K
+	for key := range all {
+		if _, ok := from[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, compare)
+	return keys
+}
+
+func vipOps[T interface {
+	Op
+	~struct{ Address netif.Address }
+}](addresses []netif.Address) []Op {
+	ops := make([]Op, 0, len(addresses))
+	for _, address := range addresses {
+		ops = append(ops, T(struct{ Address netif.Address }{address}))
+	}
+	return ops
+}
+
+func compareRules(a, b iptables.Redirect) int {
+	return cmp.Or(compareRedirects(a, b), compareBool(a.NewOnly, b.NewOnly))
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// With returns the State after op.
+func (s State) With(op Op) State {
+	c := s.Clone()
+	op.applyTo(c)
+	return c
+}

@@ -1,0 +1,128 @@
+package director
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/vrrp"
+)
+
+// Memory is what a director leaves to its successor, in a file on tmpfs: it is
+// gone after a boot, as is the kernel state it speaks of.
+type Memory struct {
+	// Boot is the kernel's boot identity: a file from another boot is ignored.
+	Boot      string                    `json:"boot"`
+	Instances map[string]InstanceMemory `json:"instances"`
+	// Services and VIPs are what the director owned.
+	Services []ipvs.ServiceKey `json:"services"`
+	VIPs     []netif.Address   `json:"vips"`
+	// Sysctls are the values that were there before lvsd set its own.
+	Sysctls map[string]string `json:"sysctls,omitempty"`
+}
+
+// InstanceMemory is what is remembered of a VRRP instance.
+type InstanceMemory struct {
+	Master bool `json:"master"`
+	// LastAdvert is when the MASTER last sent an advert, on the clock that no
+	// time step touches (CLOCK_BOOTTIME).
+	LastAdvert time.Duration `json:"last_advert"`
+}
+
+// MemoryFile reads and writes a Memory at Path.
+type MemoryFile struct {
+	Path string
+}
+
+// Load returns what a predecessor left during this boot; the zero Memory if
+// there is none.
+func (f MemoryFile) Load() (Memory, error) {
+	data, err := os.ReadFile(f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Memory{}, nil
+	}
+	if err != nil {
+		return Memory{}, fmt.Errorf("state file: %w", err)
+	}
+	var m Memory
+	if err := json.Unmarshal(data, &m); err != nil {
+		return Memory{}, fmt.Errorf("state file %s: %w", f.Path, err)
+	}
+	boot, err := bootIdentity()
+	if err != nil {
+		return Memory{}, err
+	}
+	if m.Boot != boot {
+		return Memory{}, nil
+	}
+	return m, nil
+}
+
+// Save replaces the file in one step, so that a reader never sees half of it.
+func (f MemoryFile) Save(m Memory) error {
+	boot, err := bootIdentity()
+	if err != nil {
+		return err
+	}
+	m.Boot = boot
+	data, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	temporary := filepath.Join(filepath.Dir(f.Path), "."+filepath.Base(f.Path)+".new")
+	if err := os.WriteFile(temporary, data, 0o600); err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	if err := os.Rename(temporary, f.Path); err != nil {
+		return fmt.Errorf("state file: %w", err)
+	}
+	return nil
+}
+
+// Remove deletes the file: nothing is left for a successor.
+func (f MemoryFile) Remove() error {
+	if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("state file: %w", err)
+	}
+	return nil
+}
+
+func bootIdentity() (string, error) {
+	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("boot identity: %w", err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// sinceBoot returns the time since boot, suspension included.
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// wasMasterJustNow reports whether the instance sent an advert as MASTER less
+// than three intervals before now. No BACKUP's Master_Down_Interval is shorter
+// than that (RFC 5798 section 6.1), so none has taken over yet.
+func (m Memory) wasMasterJustNow(c vrrp.Config, now time.Duration) bool {
+	instance, ok := m.Instances[c.Name]
+	age := now - instance.LastAdvert
+	return ok && instance.Master && age >= 0 && age < 3*c.Interval
+}
+
+// owned returns what the predecessor owned.
+func (m Memory) owned() Owned {
+	return Owned{Services: SetOf(m.Services...), VIPs: SetOf(m.VIPs...)}
+}

@@ -1,0 +1,174 @@
+package director
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/iptables"
+)
+
+// Op is one change of the kernel. String is the command by which a person would
+// make the same change: it serves the log, the plan and the tests alike.
+type Op interface {
+	fmt.Stringer
+	// applyTo makes the change in a State: the model of what the kernel does.
+	applyTo(State)
+}
+
+// The operations.
+type (
+	// SetSysctl gives a kernel parameter a value.
+	SetSysctl struct{ Name, Value string }
+	// AddService creates a virtual service without real servers.
+	AddService struct{ Service ipvs.Service }
+	// EditService changes scheduler, flags or persistence of a service.
+	EditService struct{ Service ipvs.Service }
+	// DeleteService removes a service and its real servers.
+	DeleteService struct{ Key ipvs.ServiceKey }
+	// AddRealServer adds a real server to a service.
+	AddRealServer struct {
+		Key    ipvs.ServiceKey
+		Server ipvs.Destination
+	}
+	// EditRealServer changes weight, forwarding method or thresholds.
+	EditRealServer struct {
+		Key    ipvs.ServiceKey
+		Server ipvs.Destination
+	}
+	// DeleteRealServer removes a real server from a service.
+	DeleteRealServer struct {
+		Key    ipvs.ServiceKey
+		Server netip.AddrPort
+	}
+	// AddVIP puts a VIP on its interface.
+	AddVIP struct{ Address netif.Address }
+	// DeleteVIP takes a VIP off its interface.
+	DeleteVIP struct{ Address netif.Address }
+	// AddRedirect adds a rule.
+	AddRedirect struct{ Rule iptables.Redirect }
+	// DeleteRedirect deletes a rule.
+	DeleteRedirect struct{ Rule iptables.Redirect }
+)
+
+func (o SetSysctl) String() string      { return fmt.Sprintf("sysctl -w %s=%s", o.Name, o.Value) }
+func (o AddService) String() string     { return "ipvsadm -A " + serviceArguments(o.Service) }
+func (o EditService) String() string    { return "ipvsadm -E " + serviceArguments(o.Service) }
+func (o DeleteService) String() string  { return "ipvsadm -D " + keyArguments(o.Key) }
+func (o AddRealServer) String() string  { return "ipvsadm -a " + serverArguments(o.Key, o.Server) }
+func (o EditRealServer) String() string { return "ipvsadm -e " + serverArguments(o.Key, o.Server) }
+func (o DeleteRealServer) String() string {
+	return fmt.Sprintf("ipvsadm -d %s -r %s", keyArguments(o.Key), o.Server)
+}
+func (o AddVIP) String() string      { return "ip address add " + addressArguments(o.Address) }
+func (o DeleteVIP) String() string   { return "ip address del " + addressArguments(o.Address) }
+func (o AddRedirect) String() string { return "iptables -t nat -I PREROUTING " + ruleArguments(o.Rule) }
+
+func (o DeleteRedirect) String() string {
+	return "iptables -t nat -D PREROUTING " + ruleArguments(o.Rule)
+}
+
+func (o SetSysctl) applyTo(s State)     { s.Sysctls[o.Name] = o.Value }
+func (o DeleteService) applyTo(s State) { delete(s.Services, o.Key) }
+func (o AddRealServer) applyTo(s State) { s.Services[o.Key].RealServers[o.Server.Address] = o.Server }
+
+func (o EditRealServer) applyTo(s State) {
+	s.Services[o.Key].RealServers[o.Server.Address] = o.Server
+}
+func (o DeleteRealServer) applyTo(s State) { delete(s.Services[o.Key].RealServers, o.Server) }
+func (o AddVIP) applyTo(s State)           { s.VIPs.Add(o.Address) }
+func (o DeleteVIP) applyTo(s State)        { delete(s.VIPs, o.Address) }
+func (o AddRedirect) applyTo(s State)      { s.Redirects.Add(o.Rule) }
+func (o DeleteRedirect) applyTo(s State)   { delete(s.Redirects, o.Rule) }
+
+func (o AddService) applyTo(s State) {
+	s.Services[o.Service.ServiceKey] = Service{
+		Service:     o.Service,
+		RealServers: map[netip.AddrPort]ipvs.Destination{},
+	}
+}
+
+func (o EditService) applyTo(s State) {
+	service := s.Services[o.Service.ServiceKey]
+	service.Service = o.Service
+	s.Services[o.Service.ServiceKey] = service
+}
+
+func keyArguments(k ipvs.ServiceKey) string {
+	if k.Mark != 0 {
+		if k.Family == ipvs.IPv6 {
+			return fmt.Sprintf("-f %d -6", k.Mark)
+		}
+		return fmt.Sprintf("-f %d", k.Mark)
+	}
+	switch k.Protocol {
+	case ipvs.UDP:
+		return "-u " + k.Address.String()
+	case ipvs.SCTP:
+		return "--sctp-service " + k.Address.String()
+	default:
+		return "-t " + k.Address.String()
+	}
+}
+
+func serviceArguments(s ipvs.Service) string {
+	arguments := keyArguments(s.ServiceKey) + " -s " + s.Scheduler
+	if s.Flags&ipvs.Persistent != 0 {
+		arguments += fmt.Sprintf(" -p %d", int(s.Timeout.Seconds()))
+		if s.Granularity != maxGranularity(s.Family) {
+			arguments += fmt.Sprintf(" -M %d", s.Granularity)
+		}
+	}
+	if s.Engine != "" {
+		arguments += " --pe " + s.Engine
+	}
+	if s.Flags&ipvs.OnePacket != 0 {
+		arguments += " -o"
+	}
+	var flags []string
+	for i, flag := range []ipvs.Flags{ipvs.Sched1, ipvs.Sched2, ipvs.Sched3} {
+		if s.Flags&flag != 0 {
+			flags = append(flags, fmt.Sprintf("flag-%d", i+1))
+		}
+	}
+	if len(flags) > 0 {
+		arguments += " -b " + strings.Join(flags, ",")
+	}
+	return arguments
+}
+
+func maxGranularity(f ipvs.Family) uint8 {
+	if f == ipvs.IPv6 {
+		return 128
+	}
+	return 32
+}
+
+func serverArguments(k ipvs.ServiceKey, d ipvs.Destination) string {
+	method := map[ipvs.Forwarding]string{ipvs.Masquerade: "-m", ipvs.Tunnel: "-i"}[d.Forwarding]
+	if method == "" {
+		method = "-g"
+	}
+	arguments := fmt.Sprintf("%s -r %s %s -w %d", keyArguments(k), d.Address, method, d.Weight)
+	if d.Upper != 0 || d.Lower != 0 {
+		arguments += fmt.Sprintf(" -x %d -y %d", d.Upper, d.Lower)
+	}
+	return arguments
+}
+
+func addressArguments(a netif.Address) string {
+	return fmt.Sprintf("%s/%d dev %s", a.Addr, a.Addr.BitLen(), a.Interface)
+}
+
+func ruleArguments(r iptables.Redirect) string {
+	arguments := fmt.Sprintf("-d %s/%d -p %s", r.VIP, r.VIP.BitLen(), r.Protocol)
+	if r.Port != 0 {
+		arguments += fmt.Sprintf(" --dport %d", r.Port)
+	}
+	if r.NewOnly {
+		arguments += " --syn"
+	}
+	return arguments + " -j REDIRECT"
+}

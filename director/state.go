@@ -1,0 +1,113 @@
+package director
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/iptables"
+)
+
+// Set is a set of comparable values.
+type Set[T comparable] map[T]struct{}
+
+// SetOf returns a set of the given values.
+func SetOf[T comparable](values ...T) Set[T] {
+	s := make(Set[T], len(values))
+	for _, v := range values {
+		s[v] = struct{}{}
+	}
+	return s
+}
+
+// Has reports whether v is in the set.
+func (s Set[T]) Has(v T) bool {
+	_, ok := s[v]
+	return ok
+}
+
+// Add puts v into the set.
+func (s Set[T]) Add(v T) { s[v] = struct{}{} }
+
+// State is the part of the kernel that belongs to lvsd, either as it should be
+// or as it is.
+type State struct {
+	Services  map[ipvs.ServiceKey]Service
+	VIPs      Set[netif.Address]
+	Redirects Set[iptables.Redirect]
+	// Sysctls are kernel parameters by dotted name.
+	Sysctls map[string]string
+}
+
+// Service is a virtual service with its real servers.
+type Service struct {
+	ipvs.Service
+	RealServers map[netip.AddrPort]ipvs.Destination
+}
+
+// NewState returns a State that holds nothing.
+func NewState() State {
+	return State{
+		Services:  map[ipvs.ServiceKey]Service{},
+		VIPs:      Set[netif.Address]{},
+		Redirects: Set[iptables.Redirect]{},
+		Sysctls:   map[string]string{},
+	}
+}
+
+// Clone returns a State that shares nothing with s.
+func (s State) Clone() State {
+	c := State{
+		Services:  make(map[ipvs.ServiceKey]Service, len(s.Services)),
+		VIPs:      maps.Clone(s.VIPs),
+		Redirects: maps.Clone(s.Redirects),
+		Sysctls:   maps.Clone(s.Sysctls),
+	}
+	for key, service := range s.Services {
+		service.RealServers = maps.Clone(service.RealServers)
+		c.Services[key] = service
+	}
+	return c
+}
+
+// String prints the State as the commands that would make it, one a line, in a
+// fixed order.
+func (s State) String() string {
+	var b strings.Builder
+	for _, op := range Diff(NewState(), s) {
+		fmt.Fprintln(&b, op)
+	}
+	return b.String()
+}
+
+// compareKeys orders services for people: by family, mark, protocol, address.
+func compareKeys(a, b ipvs.ServiceKey) int {
+	return cmp.Or(
+		cmp.Compare(a.Family, b.Family),
+		cmp.Compare(a.Mark, b.Mark),
+		cmp.Compare(a.Protocol, b.Protocol),
+		a.Address.Compare(b.Address),
+	)
+}
+
+func compareAddresses(a, b netif.Address) int {
+	return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Interface, b.Interface))
+}
+
+func compareRedirects(a, b iptables.Redirect) int {
+	return cmp.Or(
+		a.VIP.Compare(b.VIP),
+		cmp.Compare(a.Protocol, b.Protocol),
+		cmp.Compare(a.Port, b.Port),
+	)
+}
+
+// sorted returns the keys of m in the order of compare.
+func sorted[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
+	return slices.SortedFunc(maps.Keys(m), compare)
+}
