@@ -5,6 +5,7 @@ package config
 
 import (
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -20,6 +21,16 @@ type Config struct {
 	VRRP     []VRRP
 	Services []VirtualService
 }
+
+// Equal reports whether a reload from c to other changes nothing. It compares
+// by reflection, so that no new field is ever forgotten.
+func (c *Config) Equal(other *Config) bool { return reflect.DeepEqual(c, other) }
+
+// Equal reports whether a reload changes nothing of the instance.
+func (v VRRP) Equal(other VRRP) bool { return reflect.DeepEqual(v, other) }
+
+// Equal reports whether a reload changes nothing of the service.
+func (s VirtualService) Equal(other VirtualService) bool { return reflect.DeepEqual(s, other) }
 
 // Global holds what concerns the whole daemon.
 type Global struct {

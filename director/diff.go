@@ -155,7 +155,7 @@ func deletedServiceOps(have, want State) []Op {
 }
 
 // missing returns the keys of all that from lacks, in the order of compare.
-func missing[K comparable, V any](from, all map[K]V, compare func(a, b K) int) []K {
+func missing[K comparable, V, W any](from map[K]V, all map[K]W, compare func(a, b K) int) []K {
 	var keys []K
 	for key := range all {
 		if _, ok := from[key]; !ok {

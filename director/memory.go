@@ -1,12 +1,15 @@
 package director
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +18,12 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/vrrp"
+)
+
+const (
+	// fastestSave and slowestSave bound how often a MASTER's file is renewed.
+	fastestSave = 100 * time.Millisecond
+	slowestSave = time.Second
 )
 
 // Memory is what a director leaves to its successor, in a file on tmpfs: it is
@@ -125,4 +134,53 @@ func (m Memory) wasMasterJustNow(c vrrp.Config, now time.Duration) bool {
 // owned returns what the predecessor owned.
 func (m Memory) owned() Owned {
 	return Owned{Services: SetOf(m.Services...), VIPs: SetOf(m.VIPs...)}
+}
+
+// keepMemory renews the file while any instance is MASTER, so that a successor
+// can tell how long ago the last advert was. It has its own goroutine: no advert
+// waits for a file.
+func (d *Director) keepMemory(ctx context.Context) {
+	failed := false
+	for pause(ctx, d.saveInterval()) {
+		err := d.remember()
+		if (err != nil) != failed {
+			failed = err != nil
+			if failed {
+				d.Log.Warn("a restart cannot go on where this daemon is now", "err", err)
+			}
+		}
+	}
+}
+
+// saveInterval is half the shortest advert interval, within bounds.
+func (d *Director) saveInterval() time.Duration {
+	interval := slowestSave
+	for _, instance := range d.currentConfig().VRRP {
+		interval = min(interval, instance.Router.Interval/2)
+	}
+	return max(interval, fastestSave)
+}
+
+// remember saves what a successor needs.
+func (d *Director) remember() error {
+	d.mu.Lock()
+	m := Memory{
+		Instances: make(map[string]InstanceMemory, len(d.instances)),
+		Services:  slices.Collect(maps.Keys(d.owned.Services)),
+		VIPs:      slices.Collect(maps.Keys(d.owned.VIPs)),
+		Sysctls:   maps.Clone(d.sysctls),
+	}
+	instances := maps.Clone(d.instances)
+	d.mu.Unlock()
+	for name, i := range instances {
+		status := i.router.Status()
+		if status.LastSent.IsZero() {
+			continue
+		}
+		// The age is small and never negative, whatever happens to the clock of
+		// the day.
+		age := max(time.Since(status.LastSent), 0)
+		m.Instances[name] = InstanceMemory{Master: status.Role == vrrp.Master, LastAdvert: sinceBoot() - age}
+	}
+	return d.Memory.Save(m)
 }

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 
@@ -23,6 +24,8 @@ type Facts struct {
 	// Draining are real servers that the configuration no longer names but that
 	// still have connections.
 	Draining map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination
+	// Sysctls are the values that kernel parameters had before lvsd set them.
+	Sysctls map[string]string
 	// Stopping is a clean stop: give everything up, but for the rules that
 	// other directors' traffic to this node needs.
 	Stopping bool
@@ -36,6 +39,7 @@ func Plan(f Facts) State {
 	for _, instance := range f.Config.VRRP {
 		planInstance(want, f, instance)
 	}
+	maps.Copy(want.Sysctls, f.Sysctls)
 	if f.Stopping {
 		return want
 	}

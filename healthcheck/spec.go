@@ -2,6 +2,10 @@
 // probes, runs the dialogue of each kind, counts rise and fall, and reports a
 // verdict with its reason. It must not know IPVS, VRRP, weights or which
 // virtual services share a target.
+//
+// From the inside out: [Probe] asks once; [Threshold] turns results into a
+// verdict; [Pool] keeps one check going for each distinct [Spec] and tells of
+// changes.
 package healthcheck
 
 import (
@@ -27,7 +31,8 @@ type Spec struct {
 	Kind   Kind
 	Target netip.AddrPort
 	// Interval is the time from the start of one probe to the start of the
-	// next, > 0.
+	// next, > 0. A probe that takes longer, retries included, is followed by
+	// the next at once.
 	Interval time.Duration
 	// Timeout bounds the whole probe, whatever the server sends, > 0.
 	Timeout time.Duration
@@ -47,7 +52,8 @@ type Spec struct {
 
 // SMTPOptions are the options of an SMTP check.
 type SMTPOptions struct {
-	// HeloName is the name said in EHLO and HELO.
+	// HeloName is the name said in EHLO and HELO; empty is the address literal
+	// of the connection's own end (RFC 5321 4.1.3).
 	HeloName string
 }
 
@@ -57,9 +63,14 @@ type HTTPOptions struct {
 	Path string
 	// Host is the Host header and TLS server name; empty is the target.
 	Host string
-	// Status lists the accepted status codes and ranges in canonical form:
-	// "200-299,301".
+	// Status lists the accepted status codes and ranges in canonical form, as
+	// [StatusSet.String] writes it: "200-299,301".
 	Status string
 	// Insecure turns off verification of the server's certificate.
 	Insecure bool
+}
+
+// String names the check in logs: "smtp 192.0.2.1:25".
+func (s Spec) String() string {
+	return string(s.Kind) + " " + s.Target.String()
 }

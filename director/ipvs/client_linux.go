@@ -246,7 +246,7 @@ func (c *Client) useLibrary(o operation, f func(*ipvs.Handle) error) error {
 // netlink family gives that is no longer IPVS's, so it is looked up again.
 func (c *Client) failed(o operation, err error) error {
 	if errors.Is(err, syscall.ENOENT) {
-		switch family, lookup := lookupFamily(); {
+		switch family, lookup := lookupFamily(familyName); {
 		case lookup != nil:
 			err = lookup
 		case family != c.family:

@@ -22,27 +22,27 @@ const (
 // and returns the number of its netlink family. It comes before any use of
 // moby/ipvs, which without IPVS reports success for everything.
 func preflight() (uint16, error) {
-	family, err := lookupFamily()
+	family, err := lookupFamily(familyName)
 	if !errors.Is(err, ErrUnavailable) {
 		return family, err
 	}
 	said := loadModule()
-	family, err = lookupFamily()
+	family, err = lookupFamily(familyName)
 	if errors.Is(err, ErrUnavailable) && said != nil {
 		return 0, fmt.Errorf("%w (%w)", err, said)
 	}
 	return family, err
 }
 
-// lookupFamily asks the kernel for the number of the netlink family, which
-// changes each time the module is loaded.
-func lookupFamily() (uint16, error) {
-	family, err := netlink.GenlFamilyGet(familyName)
+// lookupFamily asks the kernel for the number of a netlink family, which changes
+// each time the module is loaded.
+func lookupFamily(name string) (uint16, error) {
+	family, err := netlink.GenlFamilyGet(name)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return 0, ErrUnavailable
 	case err != nil:
-		return 0, fmt.Errorf("look up netlink family %s: %w", familyName, err)
+		return 0, fmt.Errorf("look up netlink family %s: %w", name, err)
 	default:
 		return family.ID, nil
 	}

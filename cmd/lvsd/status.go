@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/control"
+)
+
+func newStatus() *cobra.Command {
+	var runDirectory string
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show roles, VIPs and real servers of the running daemon",
+		Args:  noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			status, err := control.Status(command.Context(), filepath.Join(runDirectory, socketName))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				encoder := json.NewEncoder(command.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(status)
+			}
+			return writeStatus(command.OutOrStdout(), status, time.Now())
+		},
+	}
+	registerRunDirectory(command, &runDirectory)
+	command.Flags().BoolVarP(&asJSON, "json", "j", false, "print JSON")
+	return command
+}
+
+// writeStatus prints the status for people.
+func writeStatus(w io.Writer, s director.Status, now time.Time) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: lvsd %s, pid %d, up %s\n", s.RouterID, s.Version, s.PID, ago(now, s.Started))
+	if !s.Ready {
+		b.WriteString("waiting for the first answers of the checks\n")
+	}
+	if s.Reload.Error != "" {
+		fmt.Fprintf(&b, "last reload refused %s ago: %s\n", ago(now, s.Reload.At), s.Reload.Error)
+	}
+	if s.Reconcile.Error != "" {
+		fmt.Fprintf(&b, "kernel not as planned: %s\n", s.Reconcile.Error)
+	}
+	writeInstances(&b, s, now)
+	for _, service := range s.Services {
+		writeService(&b, service, now)
+	}
+	for _, foreign := range s.Foreign {
+		fmt.Fprintf(&b, "not lvsd's, left alone: %s\n", foreign)
+	}
+	for _, sysctl := range s.Sysctls {
+		fmt.Fprintf(&b, "%s is %q, should be %q: %s\n", sysctl.Name, sysctl.Have, sysctl.Want, sysctl.Why)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeInstances(b *strings.Builder, s director.Status, now time.Time) {
+	if len(s.Instances) == 0 {
+		return
+	}
+	b.WriteString("\n")
+	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "INSTANCE\tVRID\tINTERFACE\tSTATE\tPRIORITY\tMASTER\tSINCE\tREASON")
+	for _, i := range s.Instances {
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.VRID, i.Interface,
+			strings.ToUpper(i.State), i.Priority, orDash(i.Master), ago(now, i.Since), i.Reason)
+	}
+	_ = table.Flush() // a strings.Builder does not fail
+	for _, i := range s.Instances {
+		for _, vip := range i.VIPs {
+			fmt.Fprintf(b, "  VIP %s %s\n", vip.Address, describeVIP(vip))
+		}
+		for _, fault := range i.Faults {
+			fmt.Fprintf(b, "  fault: %s\n", fault)
+		}
+	}
+}
+
+func describeVIP(v director.VIPStatus) string {
+	switch {
+	case v.Held && v.Redirected:
+		return "held, and redirected to this node's own sockets"
+	case v.Held:
+		return "held"
+	case v.Redirected:
+		return "not held, served on behalf of the MASTER"
+	default:
+		return "not held"
+	}
+}
+
+func writeService(b *strings.Builder, s director.ServiceStatus, now time.Time) {
+	fmt.Fprintf(b, "\n%s  %s  %s  %s  %d of %d up\n", s.Name, s.Service, s.Scheduler, s.Forwarding,
+		s.Up, len(s.RealServers))
+	if s.Sorry {
+		b.WriteString("  the sorry server is in use\n")
+	}
+	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "  REAL SERVER\tSTATE\tSINCE\tWEIGHT\tACTIVE\tINACTIVE\tLAST RESULT")
+	for _, server := range s.RealServers {
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%d\t%d\t%s\n", server.Address, server.State,
+			ago(now, server.Since), weight(server), server.Active, server.Inactive, lastResult(server))
+	}
+	_ = table.Flush()
+}
+
+// weight is the one in force, and the configured one if it differs.
+func weight(s director.RealServerStatus) string {
+	switch {
+	case s.KernelWeight < 0:
+		return "absent"
+	case s.KernelWeight != s.Weight && s.Weight > 0:
+		return fmt.Sprintf("%d (of %d)", s.KernelWeight, s.Weight)
+	default:
+		return fmt.Sprint(s.KernelWeight)
+	}
+}
+
+// lastResult is that of the check which decides: the first that is not up.
+func lastResult(s director.RealServerStatus) string {
+	if len(s.Checks) == 0 {
+		return "-"
+	}
+	deciding := s.Checks[0]
+	for _, check := range s.Checks {
+		if check.State != "up" {
+			deciding = check
+			break
+		}
+	}
+	if deciding.Code == "" {
+		return deciding.Kind + ": not yet checked"
+	}
+	return fmt.Sprintf("%s: %s %s", deciding.Kind, deciding.Code, deciding.Reason)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// ago is the time since then, to the second.
+func ago(now, then time.Time) string {
+	if then.IsZero() {
+		return "-"
+	}
+	return now.Sub(then).Round(time.Second).String()
+}

@@ -1,0 +1,177 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lvsd/lvsd/healthcheck"
+)
+
+// check is a check of the file: all of a Spec but its target's address.
+type check struct {
+	healthcheck.Spec
+	*table
+	port uint16 // 0 is the server's
+}
+
+// spec is the check of one real server. A server without a port of its own
+// needs a check that has one.
+func (c check) spec(server netip.AddrPort) healthcheck.Spec {
+	c.Target = server
+	if c.port != 0 {
+		c.Target = netip.AddrPortFrom(server.Addr(), c.port)
+	}
+	if server.IsValid() && c.Target.Port() == 0 {
+		c.missing("port", "the port to ask: the real server has none")
+	}
+	return c.Spec
+}
+
+// checkOptions are the keys that only some kinds of check have.
+var checkOptions = map[string][]healthcheck.Kind{
+	"helo_name":  {healthcheck.SMTP},
+	"path":       {healthcheck.HTTP, healthcheck.HTTPS},
+	"host":       {healthcheck.HTTP, healthcheck.HTTPS},
+	"status":     {healthcheck.HTTP, healthcheck.HTTPS},
+	"tls_verify": {healthcheck.HTTPS},
+}
+
+// readChecks reads the checks in a table of a service or a real server.
+func readChecks(t *table) []check {
+	var all []check
+	for _, c := range t.listOrOne("check") {
+		all = append(all, readCheck(c))
+	}
+	return all
+}
+
+func readCheck(t *table) check {
+	defer t.close()
+	kind := choice(string(healthcheck.TCP), string(healthcheck.SMTP), string(healthcheck.HTTP), string(healthcheck.HTTPS))
+	c := check{table: t}
+	c.Spec = healthcheck.Spec{
+		Kind:        healthcheck.Kind(read(t, "type", kind).required()),
+		Interval:    read(t, "interval", duration(100*time.Millisecond, time.Hour, 1)).or(5 * time.Second),
+		Timeout:     read(t, "timeout", duration(10*time.Millisecond, 5*time.Minute, 1)).or(5 * time.Second),
+		Retries:     read(t, "retries", integer(0, 100)).or(0),
+		RetryDelay:  read(t, "retry_delay", duration(0, time.Hour, 1)).or(time.Second),
+		Rise:        read(t, "rise", integer(1, 100)).or(2),
+		Fall:        read(t, "fall", integer(1, 100)).or(3),
+		InitiallyUp: read(t, "initial", choice("down", "up")).or("down") == "up",
+	}
+	c.port = uint16(read(t, "port", integer(1, 65535)).orElse(0, "the real server's"))
+	smtp, http := readSMTP(t), readHTTP(t)
+	checkApplies(t, c.Kind)
+	switch c.Kind {
+	case healthcheck.SMTP:
+		c.SMTP = smtp
+	case healthcheck.HTTP, healthcheck.HTTPS:
+		c.HTTP = http
+	}
+	return c
+}
+
+func readSMTP(t *table) healthcheck.SMTPOptions {
+	name := t.node
+	if !isWord(name) {
+		name = "localhost"
+	}
+	return healthcheck.SMTPOptions{HeloName: read(t, "helo_name", word()).orElse(name, "the host name")}
+}
+
+func readHTTP(t *table) healthcheck.HTTPOptions {
+	return healthcheck.HTTPOptions{
+		Path:     read(t, "path", requestTarget()).or("/"),
+		Host:     read(t, "host", word()).orElse("", "the target's address"),
+		Status:   readStatus(t),
+		Insecure: !read(t, "tls_verify", boolean()).or(true),
+	}
+}
+
+// checkApplies reports options that a check of this kind does not have.
+func checkApplies(t *table, kind healthcheck.Kind) {
+	for option, kinds := range checkOptions {
+		if kind == "" || !t.has(option) || slices.Contains(kinds, kind) {
+			continue
+		}
+		t.failKey(t.at(option), "a check of type %q has no such option, expected type %s", kind, quotedKinds(kinds))
+	}
+}
+
+func quotedKinds(kinds []healthcheck.Kind) string {
+	quoted := make([]string, len(kinds))
+	for i, k := range kinds {
+		quoted[i] = strconv.Quote(string(k))
+	}
+	return strings.Join(quoted, " or ")
+}
+
+func requestTarget() kind[string] {
+	return text("", "a path in quotes", func(s string) error {
+		if !strings.HasPrefix(s, "/") || !isWord(s) {
+			return fmt.Errorf("%q is not a request target, expected one that starts with / and has no spaces", s)
+		}
+		return nil
+	})
+}
+
+// statusRange is the status codes from low to high, both included.
+type statusRange struct{ low, high int }
+
+func (r statusRange) String() string {
+	if r.low == r.high {
+		return strconv.Itoa(r.low)
+	}
+	return fmt.Sprintf("%d-%d", r.low, r.high)
+}
+
+// readStatus reads the accepted status codes into their canonical form: in
+// order, and ranges that meet are joined.
+func readStatus(t *table) string {
+	list, _ := readList(t, "status", statusCodes(), `["200-299"]`)
+	ranges := plain(list)
+	if t.has("status") && len(ranges) == 0 {
+		t.fail(t.at("status"), "accepts no status code, expected at least one")
+	}
+	if !t.has("status") {
+		ranges = []statusRange{{200, 299}}
+	}
+	slices.SortFunc(ranges, func(a, b statusRange) int { return cmp.Compare(a.low, b.low) })
+	var joined []string
+	for i := 0; i < len(ranges); {
+		r := ranges[i]
+		for i++; i < len(ranges) && ranges[i].low <= r.high+1; i++ {
+			r.high = max(r.high, ranges[i].high)
+		}
+		joined = append(joined, r.String())
+	}
+	return strings.Join(joined, ",")
+}
+
+// statusCodes is one status code, 301 or "301", or a range, "200-299".
+func statusCodes() kind[statusRange] {
+	k := kind[statusRange]{name: "status", plural: "status codes and ranges", allowed: "100..599"}
+	k.parse = func(raw any) (statusRange, error) {
+		low, high, _ := strings.Cut(fmt.Sprint(raw), "-")
+		r := statusRange{statusCode(low), statusCode(cmp.Or(high, low))}
+		if r.low == 0 || r.high == 0 || r.low > r.high {
+			return statusRange{}, fmt.Errorf(`%s, expected a code 100..599 or a range such as "200-299"`, describe(raw))
+		}
+		return r, nil
+	}
+	return k
+}
+
+// statusCode is the code, or 0 if it is none.
+func statusCode(text string) int {
+	code, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || code < 100 || code > 599 {
+		return 0
+	}
+	return int(code)
+}

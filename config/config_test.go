@@ -1,0 +1,134 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files of testdata")
+
+// golden compares got with a file of testdata, or writes the file.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func TestGood(t *testing.T) {
+	for _, tt := range []struct{ file, node string }{
+		{"reference", "server01.domain.ru"},
+		{"reference", "server02"},
+		{"reference", "server03.domain.ru"},
+		{"firewall-mark", "relay1"},
+		{"minimal", "relay1"},
+		{"nodes", "relay1"},
+		{"nodes", "relay2.example.org"},
+	} {
+		t.Run(tt.file+"@"+tt.node, func(t *testing.T) {
+			cfg, err := Load(filepath.Join("testdata", "good", tt.file+".toml"), tt.node)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := json.MarshalIndent(cfg, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", "good", tt.file+"@"+tt.node+".json"), string(got)+"\n")
+		})
+	}
+}
+
+func TestBad(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Parse(filepath.Base(file), data, "relay1")
+			if _, ok := errors.AsType[Problems](err); !ok {
+				t.Fatalf("got error %v, want Problems", err)
+			}
+			golden(t, strings.TrimSuffix(file, ".toml")+".want", err.Error()+"\n")
+		})
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	_, err := Load("testdata/absent.toml", "relay1")
+	const want = "configuration file: open testdata/absent.toml: no such file or directory"
+	if !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestEqual(t *testing.T) {
+	data, err := os.ReadFile("testdata/good/reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, doc := parse(t, string(data), "relay1"), string(data)
+	if !before.Equal(parse(t, doc+"\n# a comment\n", "relay1")) {
+		t.Error("a comment makes a difference")
+	}
+	for _, tt := range []struct{ name, old, new string }{
+		{"global", `resync = "1s"`, `resync = "2s"`},
+		{"instance", `priority = 100`, `priority = 101`},
+		{"environment", `"unix_adm@domain.ru"`, `"root"`},
+		{"real server", `weight = 2`, `weight = 3`},
+		{"check", `["200-299", 301]`, `["200-299"]`},
+	} {
+		after := parse(t, strings.Replace(doc, tt.old, tt.new, 1), "relay1")
+		if before.Equal(after) {
+			t.Errorf("%s: no difference", tt.name)
+		}
+		if got, want := before.VRRP[0].Equal(after.VRRP[0]), tt.name != "instance" && tt.name != "environment"; got != want {
+			t.Errorf("%s: equal instances %t, want %t", tt.name, got, want)
+		}
+		if got, want := before.Services[0].Equal(after.Services[0]), tt.name != "real server" && tt.name != "check"; got != want {
+			t.Errorf("%s: equal services %t, want %t", tt.name, got, want)
+		}
+	}
+}
+
+func parse(t *testing.T, doc, node string) *Config {
+	t.Helper()
+	cfg, err := Parse("test.toml", []byte(doc), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func ip(text string) netip.Addr     { return netip.MustParseAddr(text) }
+func ips(text string) []netip.Addr  { return []netip.Addr{ip(text)} }
+func sameAddr(a, b netip.Addr) bool { return a == b }
+
+// cutGlobal is what follows in an override of [global].
+func cutGlobal(override string) (string, bool) {
+	return strings.CutPrefix(override, "global.node.relay2.")
+}

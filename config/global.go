@@ -1,0 +1,20 @@
+package config
+
+import "time"
+
+// readGlobal reads [global].
+func readGlobal(t *table) Global {
+	t = t.forNode()
+	defer t.close()
+	return Global{
+		RouterID: read(t, "router_id", label()).orElse(t.node, "the host name"),
+		Resync:   read(t, "resync", duration(100*time.Millisecond, time.Hour, 1)).or(time.Second),
+		LockWait: read(t, "lock_wait", duration(time.Second, time.Minute, time.Second)).or(time.Second),
+	}
+}
+
+// readSysctl reads [sysctl].
+func readSysctl(t *table) Sysctl {
+	defer t.close()
+	return Sysctl{Manage: read(t, "manage", boolean()).or(false)}
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// referenceKeys is what the reader accepts, by key: all of it, because a table
+// that the reference file lacks is itself a key that it lacks.
+func referenceKeys(t *testing.T) (keys map[string]keySpec, doc *document) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/good/reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err = decode("reference.toml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, problems, accepted := doc.read("server03.domain.ru")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	keys = make(map[string]keySpec)
+	for key, spec := range accepted {
+		if !strings.Contains(key, ".node.") {
+			keys[ofService(key)] = spec
+		}
+	}
+	return keys, doc
+}
+
+// ofService is the key without its place: a check has the same keys in a
+// service and in a real server.
+func ofService(key string) string {
+	return strings.Replace(key, "virtual_service.real_server.check.", "virtual_service.check.", 1)
+}
+
+// onlyElsewhere are the keys that a service by address, the usual one, cannot
+// have.
+var onlyElsewhere = []string{"virtual_service.firewall_mark", "virtual_service.family"}
+
+func TestReferenceFileHasEveryKey(t *testing.T) {
+	keys, doc := referenceKeys(t)
+	present := make(map[string]bool)
+	for p := range doc.positions.keys {
+		present[ofService(p.name)] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if !present[key] && !slices.Contains(onlyElsewhere, key) {
+			t.Errorf("testdata/good/reference.toml lacks %s", key)
+		}
+	}
+}
+
+// TestDocumentHasEveryKey wants a row for each key with its type, range and
+// default as the code has them.
+func TestDocumentHasEveryKey(t *testing.T) {
+	data, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, _ := referenceKeys(t)
+	rows := make(map[string]bool)
+	for line := range strings.Lines(string(data)) {
+		if cells := strings.SplitN(line, "|", 6); len(cells) == 6 && cells[0] == "" {
+			rows[strings.Join(cells[1:5], "|")] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		spec := keys[key]
+		row := fmt.Sprintf(" `%s` | %s | %s | %s ", key, spec.kind, spec.allowed, spec.fallback)
+		if !rows[strings.ReplaceAll(row, "|  |", "| |")] {
+			t.Errorf("docs/configuration.md lacks |%s|", strings.ReplaceAll(row, "|  |", "| |"))
+		}
+	}
+}
+
+// TestDocumentShowsFiles wants the files that the document quotes in it word for
+// word.
+func TestDocumentShowsFiles(t *testing.T) {
+	document, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"good/reference.toml", "good/minimal.toml", "bad/documented.toml", "bad/documented.want"} {
+		data, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(document), "\n"+string(data)+"```\n") {
+			t.Errorf("docs/configuration.md does not show testdata/%s as it is", file)
+		}
+	}
+}
+
+// TestDocumentExamples wants every example in the document to be valid, but the
+// one that shows errors.
+func TestDocumentExamples(t *testing.T) {
+	document, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	faulty, err := os.ReadFile("testdata/bad/documented.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(document), "```toml\n")
+	for n := 1; found; n++ {
+		var example string
+		example, rest, _ = strings.Cut(rest, "```\n")
+		if _, err := Parse(fmt.Sprintf("example %d", n), []byte(example), "relay1"); (err != nil) != (example == string(faulty)) {
+			t.Errorf("example %d: got error %v", n, err)
+		}
+		_, rest, found = strings.Cut(rest, "```toml\n")
+	}
+}

@@ -1,0 +1,278 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/vrrp"
+)
+
+// ErrHandOver, as the cause of the cancellation of Run's context, makes the
+// director end without giving anything up: VIPs, rules, virtual services and
+// mastership stay for a successor that starts within Master_Down_Interval.
+var ErrHandOver = errors.New("handing over to a successor")
+
+const (
+	// stopDeadline bounds the work of a clean stop.
+	stopDeadline = 10 * time.Second
+	// retryDelay is the pause after a reconciliation that failed.
+	retryDelay = 200 * time.Millisecond
+	// maxGrace bounds how long the first answers of checks are waited for.
+	maxGrace = 30 * time.Second
+)
+
+// Network is what the director needs of the network beside the Kernel.
+type Network interface {
+	// Announce sends one gratuitous ARP.
+	Announce(netif.Address) error
+	// LinkUp reports whether the interface exists, is up and has a carrier.
+	LinkUp(name string) (bool, error)
+	// Watch calls changed, which must not block, whenever a link or address may
+	// have changed, until ctx ends.
+	Watch(ctx context.Context, changed func()) error
+}
+
+// Options are what a Director is made of.
+type Options struct {
+	Config *config.Config
+	// ConfigPath and Version are shown in the status.
+	ConfigPath, Version string
+	Kernel              Kernel
+	Network             Network
+	// Dial opens the sockets of an instance; vrrp.Dial unless set.
+	Dial   vrrp.DialFunc
+	Memory MemoryFile
+	Log    *slog.Logger
+	// Ready is called once, when the director takes part in the election.
+	Ready func()
+}
+
+// Director keeps the kernel in the planned state. Create it with New, run it
+// with Run; the other methods may be called from any goroutine.
+type Director struct {
+	Options
+	started   time.Time
+	pool      *healthcheck.Pool
+	announcer *announcer
+	wake      chan struct{}
+	reloads   chan reloadRequest
+
+	// mu guards what follows; it is never held during kernel work.
+	mu          sync.Mutex
+	config      *config.Config
+	instances   map[string]*instance
+	transitions []vrrp.Transition
+	// changed tells that roles, health or configuration changed since the last
+	// complete reconciliation, so that what differs now is not drift.
+	changed bool
+	owned   Owned
+	sysctls map[string]string
+	status  observation
+}
+
+// New returns a director that has not touched anything yet.
+func New(o Options) *Director {
+	d := &Director{
+		Options:   o,
+		started:   time.Now(),
+		wake:      make(chan struct{}, 1),
+		reloads:   make(chan reloadRequest),
+		config:    o.Config,
+		instances: map[string]*instance{},
+		changed:   true,
+		owned:     OwnedBy(o.Config),
+		sysctls:   map[string]string{},
+	}
+	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
+	d.pool = healthcheck.NewPool(d.verdictChanged)
+	return d
+}
+
+// Run works until ctx ends and gives everything up then, unless the cause is
+// ErrHandOver. The error is that of a start or stop that failed.
+func (d *Director) Run(ctx context.Context) error {
+	memory, err := d.Memory.Load()
+	if err != nil {
+		d.Log.Warn("starting without a predecessor's state", "err", err)
+	}
+	first, err := d.Kernel.Read(ctx, requiredSysctls(d.config))
+	if err != nil {
+		return fmt.Errorf("read the kernel's state: %w", err)
+	}
+	if err := d.adopt(memory, first); err != nil {
+		return err
+	}
+
+	// What serves the election outlives ctx: a clean stop still needs it.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer stop()
+	helpers.Go(func() { d.announcer.run(background) })
+	helpers.Go(func() { _ = d.pool.Run(background) }) // it fails only if run twice
+	helpers.Go(func() { d.watchNetwork(background) })
+	helpers.Go(func() { d.keepMemory(background) })
+
+	if err := d.startInstances(background, memory, first); err != nil {
+		return err
+	}
+	d.loop(ctx, background)
+	return d.end(context.Cause(ctx))
+}
+
+// adopt takes over what a predecessor left: what it owned stays owned, and the
+// weights in the kernel stand for its verdicts until the checks have spoken.
+func (d *Director) adopt(memory Memory, first Snapshot) error {
+	d.owned.Merge(memory.owned())
+	maps.Copy(d.sysctls, memory.Sysctls)
+	if err := d.pool.Update(specs(d.config)); err != nil {
+		return fmt.Errorf("checks: %w", err)
+	}
+	for spec, up := range first.verdicts(d.config) {
+		if err := d.pool.Seed(spec, up); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verdictChanged takes a verdict from a check's goroutine. It does not block.
+func (d *Director) verdictChanged(c healthcheck.Change) {
+	d.mu.Lock()
+	d.changed = true
+	d.mu.Unlock()
+	level := slog.LevelInfo
+	if c.To == healthcheck.Down {
+		level = slog.LevelWarn
+	}
+	d.Log.Log(context.Background(), level, "check "+strings.ToLower(c.To.String()),
+		"check", c.Spec.Kind, "target", c.Spec.Target,
+		"from", strings.ToLower(c.From.String()), "code", c.Result.Code, "reason", c.Result.Reason)
+	d.signal()
+}
+
+// loop reconciles whenever something changed, and every Resync in any case.
+func (d *Director) loop(ctx, background context.Context) {
+	resync := time.NewTimer(0)
+	defer resync.Stop()
+	grace := time.NewTimer(grace(d.config))
+	defer grace.Stop()
+	answered := d.pool.Answered()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.wake:
+		case <-resync.C:
+		case request := <-d.reloads:
+			d.apply(background, request)
+		case <-answered:
+			answered = nil
+			d.join(background, "every check has answered")
+		case <-grace.C:
+			d.join(background, "checks took too long to answer")
+		}
+		next := d.currentConfig().Global.Resync
+		if err := d.step(ctx, false); err != nil {
+			next = min(next, retryDelay)
+		}
+		resync.Reset(next)
+	}
+}
+
+// step handles the transitions that are waiting, brings the kernel to the
+// planned state and then tells the hooks.
+func (d *Director) step(ctx context.Context, stopping bool) error {
+	transitions := d.takeTransitions()
+	for _, t := range transitions {
+		d.logTransition(t)
+	}
+	err := d.reconcile(ctx, stopping)
+	for _, t := range transitions {
+		d.notify(t)
+	}
+	return err
+}
+
+// end stops the routers and gives up what this node holds, or leaves it to a
+// successor.
+func (d *Director) end(cause error) error {
+	handOver := errors.Is(cause, ErrHandOver)
+	for _, instance := range d.currentInstances() {
+		instance.stop(handOver)
+	}
+	if handOver {
+		d.Log.Info("left VIPs, rules and virtual services to a successor")
+		return d.remember()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
+	defer cancel()
+	err := d.step(ctx, true)
+	for err != nil && pause(ctx, retryDelay) {
+		err = d.step(ctx, true)
+	}
+	for _, instance := range d.currentInstances() {
+		instance.endHooks()
+	}
+	if err != nil {
+		return fmt.Errorf("clean stop: %w", err)
+	}
+	d.Log.Info("stopped")
+	return d.Memory.Remove()
+}
+
+// pause waits for the delay; it returns false if ctx ended.
+func pause(ctx context.Context, delay time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(delay):
+		return true
+	}
+}
+
+// signal makes the loop look at what changed. It does not block.
+func (d *Director) signal() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (d *Director) currentConfig() *config.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
+}
+
+// grace is how long a slow but working check may take to answer for the first
+// time.
+func grace(c *config.Config) time.Duration {
+	var longest time.Duration
+	for _, spec := range specs(c) {
+		attempts := time.Duration(spec.Retries + 1)
+		longest = max(longest, attempts*(spec.Timeout+spec.RetryDelay)+min(spec.Interval, time.Second))
+	}
+	return min(longest, maxGrace)
+}
+
+// specs returns every check of c; equal ones may repeat.
+func specs(c *config.Config) []healthcheck.Spec {
+	var all []healthcheck.Spec
+	for _, service := range c.Services {
+		for _, server := range service.RealServers {
+			all = append(all, server.Checks...)
+		}
+	}
+	return all
+}

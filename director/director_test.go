@@ -1,0 +1,362 @@
+package director
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/iptables"
+	"github.com/lvsd/lvsd/vrrp"
+	"github.com/lvsd/lvsd/vrrp/vrrptest"
+)
+
+// node is one director on the LAN, with a model of its kernel.
+type node struct {
+	t        *testing.T
+	lan      *vrrptest.LAN
+	address  netip.Addr
+	config   *config.Config
+	memory   MemoryFile
+	kernel   *model
+	director *Director
+	log      *syncBuffer
+	cancel   context.CancelCauseFunc
+	ended    chan error
+}
+
+// syncBuffer is a log that can be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func newNode(t *testing.T, lan *vrrptest.LAN, number byte) *node {
+	c := relayConfig()
+	for i := range c.Services[0].RealServers {
+		c.Services[0].RealServers[i].Checks = nil // real sockets have no virtual time
+	}
+	c.VRRP[0].Router.Source = netip.AddrFrom4([4]byte{192, 0, 2, number})
+	return &node{
+		t: t, lan: lan, address: c.VRRP[0].Router.Source, config: c, kernel: newModel(),
+		memory: MemoryFile{filepath.Join(t.TempDir(), "state.json")}, log: &syncBuffer{},
+	}
+}
+
+func (n *node) start() {
+	n.t.Helper()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	n.cancel, n.ended = cancel, make(chan error, 1)
+	n.director = New(Options{
+		Config: n.config, Kernel: n.kernel, Network: n.kernel, Dial: n.lan.Dial(n.address),
+		Memory: n.memory, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+	})
+	go func() { n.ended <- n.director.Run(ctx) }()
+	synctest.Wait()
+}
+
+// advance lets virtual time pass and waits until all that it brought is done.
+func advance(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func (n *node) stop(cause error) {
+	n.t.Helper()
+	n.cancel(cause)
+	if err := <-n.ended; err != nil {
+		n.t.Errorf("node %s ended with %v\n%s", n.address, err, n.log)
+	}
+}
+
+func (n *node) want(state State) {
+	n.t.Helper()
+	if diff := cmp.Diff(state, n.kernel.now(), compareStates); diff != "" {
+		n.t.Errorf("%v: kernel of %s (-want +got):\n%s\n%s", time.Now(), n.address, diff, n.log)
+	}
+}
+
+// relayState is what the kernel of a node should hold in a role.
+func relayState(c *config.Config, role vrrp.Role) State {
+	return Plan(Facts{Config: c, Roles: map[string]vrrp.Role{"relay": role}})
+}
+
+var (
+	relayVIP  = netif.Address{Interface: "eth0", Addr: netip.MustParseAddr("192.0.2.100")}
+	relayRule = iptables.Redirect{VIP: relayVIP.Addr, Protocol: "tcp", Port: 25}
+)
+
+func TestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		n.want(relayState(n.config, vrrp.Backup))
+		if got := n.kernel.takeAnnounced(); got != 0 {
+			t.Errorf("a BACKUP announced %d times", got)
+		}
+
+		advance(4 * time.Second) // 3.61 s is Master_Down_Interval
+		n.want(relayState(n.config, vrrp.Master))
+		if got := n.kernel.takeAnnounced(); got != 5 {
+			t.Errorf("a new MASTER announced %d times, want 5", got)
+		}
+		advance(5 * time.Second)
+		if got := n.kernel.takeAnnounced(); got != 5 {
+			t.Errorf("5 s later it announced %d times more, want 5", got)
+		}
+		n.kernel.takeDone()
+		advance(2 * time.Minute)
+		if got := n.kernel.takeAnnounced(); got != 2 {
+			t.Errorf("in 2 minutes it announced %d times more, want 2", got)
+		}
+		if ops := n.kernel.takeDone(); len(ops) != 0 {
+			t.Errorf("an unchanged kernel was changed: %v", ops)
+		}
+
+		n.stop(context.Canceled)
+		left := NewState()
+		left.Redirects.Add(relayRule)
+		n.want(left)
+	})
+}
+
+func TestFailoverAndReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := vrrptest.New()
+		strong, weak := newNode(t, lan, 1), newNode(t, lan, 2)
+		strong.config.VRRP[0].Router.Priority = 150
+		strong.start()
+		weak.start()
+		advance(5 * time.Second)
+		strong.want(relayState(strong.config, vrrp.Master))
+		weak.want(relayState(weak.config, vrrp.Backup))
+
+		strong.stop(context.Canceled)
+		advance(time.Second) // Skew_Time is 0.61 s
+		weak.want(relayState(weak.config, vrrp.Master))
+
+		strong.start()
+		advance(5 * time.Second)
+		strong.want(relayState(strong.config, vrrp.Master))
+		weak.want(relayState(weak.config, vrrp.Backup))
+
+		strong.kernel.setLink("eth0", false)
+		advance(time.Second)
+		strong.want(relayState(strong.config, vrrp.Fault))
+		weak.want(relayState(weak.config, vrrp.Master))
+		strong.kernel.setLink("eth0", true)
+		advance(5 * time.Second)
+		strong.want(relayState(strong.config, vrrp.Master))
+		weak.want(relayState(weak.config, vrrp.Backup))
+		strong.stop(context.Canceled)
+		weak.stop(context.Canceled)
+	})
+}
+
+func TestRestartTouchesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := vrrptest.New()
+		master, backup := newNode(t, lan, 1), newNode(t, lan, 2)
+		master.config.VRRP[0].Router.Priority = 150
+		master.start()
+		backup.start()
+		advance(10 * time.Second)
+		master.kernel.takeDone()
+		backup.kernel.takeDone()
+
+		master.stop(ErrHandOver)
+		advance(time.Second)
+		master.start()
+		advance(10 * time.Second)
+		if ops := master.kernel.takeDone(); len(ops) != 0 {
+			t.Errorf("the restarted MASTER changed %v\n%s", ops, master.log)
+		}
+		if ops := backup.kernel.takeDone(); len(ops) != 0 {
+			t.Errorf("the BACKUP of a restarted MASTER changed %v\n%s", ops, backup.log)
+		}
+		master.want(relayState(master.config, vrrp.Master))
+		master.stop(context.Canceled)
+		backup.stop(context.Canceled)
+	})
+}
+
+func TestRestartTooLateGivesTheVIPUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		n.stop(ErrHandOver)
+		n.want(relayState(n.config, vrrp.Master))
+
+		// The file's clock is the kernel's, which no bubble moves: age it.
+		memory, err := n.memory.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		instance := memory.Instances["relay"]
+		instance.LastAdvert -= 3 * time.Second
+		memory.Instances["relay"] = instance
+		if err := n.memory.Save(memory); err != nil {
+			t.Fatal(err)
+		}
+		n.start()
+		n.want(relayState(n.config, vrrp.Backup))
+		n.stop(context.Canceled)
+	})
+}
+
+func TestDriftIsRepaired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		n.kernel.change(func(s State) {
+			clear(s.Services)
+			clear(s.VIPs)
+			s.Redirects.Add(relayRule)
+		})
+		advance(n.config.Global.Resync)
+		n.want(relayState(n.config, vrrp.Master))
+		if !strings.Contains(n.log.String(), "repaired what somebody else changed") {
+			t.Errorf("the repair is not logged:\n%s", n.log)
+		}
+		n.stop(context.Canceled)
+	})
+}
+
+func TestForeignStateIsLeftAloneAndReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		foreign := ipvs.Service{ServiceKey: ipvs.ServiceKey{
+			Family: ipvs.IPv4, Protocol: ipvs.TCP, Address: netip.MustParseAddrPort("198.51.100.1:80"),
+		}, Scheduler: "rr"}
+		onLoopback := netif.Address{Interface: "lo", Addr: relayVIP.Addr}
+		n.kernel.foreign = []ipvs.ServiceEntry{{Service: foreign}}
+		n.kernel.change(func(s State) { s.VIPs.Add(onLoopback) })
+		n.start()
+		advance(5 * time.Second)
+		want := []string{"virtual service tcp 198.51.100.1:80", "VIP 192.0.2.100 on interface lo"}
+		if diff := cmp.Diff(want, n.director.Status().Foreign); diff != "" {
+			t.Errorf("foreign (-want +got):\n%s", diff)
+		}
+		n.stop(context.Canceled)
+		left := NewState()
+		left.Redirects.Add(relayRule)
+		left.VIPs.Add(onLoopback)
+		n.want(left)
+	})
+}
+
+func TestFailedOperationsAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		n.kernel.mu.Lock()
+		n.kernel.fail = func(op Op) error {
+			if _, ok := op.(AddVIP); ok {
+				return errInjected
+			}
+			return nil
+		}
+		n.kernel.mu.Unlock()
+		advance(5 * time.Second)
+		// The VIP cannot be added, so the rule must go on serving the address.
+		n.want(relayState(n.config, vrrp.Backup))
+		if status := n.director.Status(); !strings.Contains(status.Reconcile.Error, "injected") {
+			t.Errorf("the status says nothing of the failure: %+v", status.Reconcile)
+		}
+		n.kernel.mu.Lock()
+		n.kernel.fail = nil
+		n.kernel.mu.Unlock()
+		advance(retryDelay)
+		n.want(relayState(n.config, vrrp.Master))
+		n.stop(context.Canceled)
+	})
+}
+
+func TestReloadChangesOnlyWhatDiffers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		n.kernel.takeDone()
+
+		next := newNode(t, n.lan, 1).config
+		next.Services[0].RealServers[0].Weight = 7
+		next.VRRP[0].Router.Priority = 120
+		if err := n.director.Reload(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want := []string{"ipvsadm -e -t 192.0.2.100:25 -r 192.0.2.1:25 -g -w 7"}
+		if diff := cmp.Diff(want, n.kernel.takeDone()); diff != "" {
+			t.Errorf("operations (-want +got):\n%s", diff)
+		}
+		status := n.director.Status()
+		if status.Instances[0].State != "master" || status.Instances[0].Priority != 120 {
+			t.Errorf("after the reload: %+v", status.Instances[0])
+		}
+		n.stop(context.Canceled)
+	})
+}
+
+func TestReloadDrainsAndDeletes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.kernel.active["192.0.2.2:25"] = 3
+		n.start()
+		advance(5 * time.Second)
+		n.kernel.takeDone()
+
+		next := newNode(t, n.lan, 1).config
+		next.Services[0].RealServers = next.Services[0].RealServers[:1]
+		if err := n.director.Reload(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want := []string{"ipvsadm -e -t 192.0.2.100:25 -r 192.0.2.2:25 -g -w 0"}
+		if diff := cmp.Diff(want, n.kernel.takeDone()); diff != "" {
+			t.Errorf("with connections (-want +got):\n%s", diff)
+		}
+		n.kernel.mu.Lock()
+		delete(n.kernel.active, "192.0.2.2:25")
+		n.kernel.mu.Unlock()
+		advance(2 * next.Global.Resync)
+		want = []string{"ipvsadm -d -t 192.0.2.100:25 -r 192.0.2.2:25"}
+		if diff := cmp.Diff(want, n.kernel.takeDone()); diff != "" {
+			t.Errorf("without connections (-want +got):\n%s", diff)
+		}
+
+		empty := *next
+		empty.Services, empty.VRRP = nil, nil
+		if err := n.director.Reload(t.Context(), &empty); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		n.want(NewState())
+		n.stop(context.Canceled)
+	})
+}

@@ -1,0 +1,77 @@
+package ipvs
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestValidateService(t *testing.T) {
+	good := Service{
+		ServiceKey:  ServiceKey{Family: IPv4, Protocol: TCP, Address: netip.MustParseAddrPort("192.0.2.1:25")},
+		Scheduler:   "wlc",
+		Granularity: 32,
+	}
+	if err := good.validate(); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*Service){
+		"family 0, want IPv4 or IPv6":          func(s *Service) { s.Family = 0 },
+		"either a firewall mark or":            func(s *Service) { s.Mark = 7 },
+		"needs a protocol or a firewall mark":  func(s *Service) { s.Protocol = 0 },
+		"address invalid IP":                   func(s *Service) { s.Address = netip.AddrPort{} },
+		"address 192.0.2.1 in an IPv6 service": func(s *Service) { s.Family = IPv6 },
+		"address ::ffff:192.0.2.1, want plain": func(s *Service) {
+			s.Family, s.Address = IPv6, netip.MustParseAddrPort("[::ffff:192.0.2.1]:25")
+		},
+		"scheduler \"\"":                          func(s *Service) { s.Scheduler = "" },
+		"scheduler \"0123456789abcdef\"":          func(s *Service) { s.Scheduler = "0123456789abcdef" },
+		"persistence engine \"0123456789abcdef\"": func(s *Service) { s.Engine = "0123456789abcdef" },
+		"timeout 1.5s":                            func(s *Service) { s.Timeout = 1500 * time.Millisecond },
+		"timeout -1s":                             func(s *Service) { s.Timeout = -time.Second },
+		"timeout 745h0m0s":                        func(s *Service) { s.Timeout = 745 * time.Hour },
+		"granularity 33 of an IPv4 service":       func(s *Service) { s.Granularity = 33 },
+		"granularity 0 of an IPv6 service": func(s *Service) {
+			s.ServiceKey, s.Granularity = ServiceKey{Family: IPv6, Mark: 7}, 0
+		},
+	} {
+		s := good
+		change(&s)
+		if err := s.validate(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: error %v, want %q", s, err, want)
+		}
+	}
+}
+
+func TestValidateDestination(t *testing.T) {
+	good := Destination{Address: netip.MustParseAddrPort("192.0.2.11:25"), Forwarding: DirectRoute, Weight: 65535}
+	if err := good.validate(); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*Destination){
+		"address invalid IP":                   func(d *Destination) { d.Address = netip.AddrPort{} },
+		"forwarding 5":                         func(d *Destination) { d.Forwarding = 5 },
+		"weight -1, want 0..65535":             func(d *Destination) { d.Weight = -1 },
+		"weight 65536, want 0..65535":          func(d *Destination) { d.Weight = 65536 },
+		"without the forwarding method Tunnel": func(d *Destination) { d.Tunnel.Type = 1 },
+	} {
+		d := good
+		change(&d)
+		if err := d.validate(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: error %v, want %q", d, err, want)
+		}
+	}
+}
+
+func TestValidateTimeouts(t *testing.T) {
+	for _, bad := range []Timeouts{{TCP: -time.Second}, {TCPFin: time.Millisecond}, {UDP: 32 * 24 * time.Hour}} {
+		if err := bad.validate(); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%v: error %v, want ErrInvalid", bad, err)
+		}
+	}
+	if err := (Timeouts{TCP: 15 * time.Minute}).validate(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,135 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+)
+
+// model is a kernel: a State that operations change. What cannot be provoked in
+// a real one is set in its fields.
+type model struct {
+	mu    sync.Mutex
+	state State
+	// foreign is there and not lvsd's.
+	foreign []ipvs.ServiceEntry
+	active  map[string]uint32
+	// fail makes an operation fail.
+	fail func(Op) error
+	// done are the operations that were carried out.
+	done      []Op
+	announced []netif.Address
+	down      map[string]bool
+	changed   func()
+}
+
+func newModel() *model {
+	return &model{state: NewState(), active: map[string]uint32{}, down: map[string]bool{}}
+}
+
+func (m *model) Read(context.Context, []string) (Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Snapshot{Sysctls: maps.Clone(m.state.Sysctls), Services: slices.Clone(m.foreign)}
+	for _, key := range sorted(m.state.Services, compareKeys) {
+		service := m.state.Services[key]
+		entry := ipvs.ServiceEntry{Service: service.Service}
+		for _, server := range service.RealServers {
+			entry.Destinations = append(entry.Destinations, ipvs.DestinationEntry{
+				Destination: server, Active: m.active[server.Address.String()],
+			})
+		}
+		s.Services = append(s.Services, entry)
+	}
+	for address := range m.state.VIPs {
+		s.Addresses = append(s.Addresses, address)
+	}
+	for rule := range m.state.Redirects {
+		s.Redirects = append(s.Redirects, rule)
+	}
+	return s, nil
+}
+
+func (m *model) Do(_ context.Context, op Op) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		if err := m.fail(op); err != nil {
+			return err
+		}
+	}
+	op.applyTo(m.state)
+	m.done = append(m.done, op)
+	return nil
+}
+
+func (m *model) Announce(a netif.Address) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.announced = append(m.announced, a)
+	return nil
+}
+
+func (m *model) LinkUp(name string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.down[name], nil
+}
+
+func (m *model) Watch(ctx context.Context, changed func()) error {
+	m.mu.Lock()
+	m.changed = changed
+	m.mu.Unlock()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// setLink is what the network does to an interface.
+func (m *model) setLink(name string, up bool) {
+	m.mu.Lock()
+	m.down[name] = !up
+	changed := m.changed
+	m.mu.Unlock()
+	changed()
+}
+
+// now is a copy of the state.
+func (m *model) now() State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.Clone()
+}
+
+// change is what somebody else does to the kernel.
+func (m *model) change(f func(State)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f(m.state)
+}
+
+// takeDone returns the operations since the last call.
+func (m *model) takeDone() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ops []string
+	for _, op := range m.done {
+		ops = append(ops, op.String())
+	}
+	m.done = nil
+	return ops
+}
+
+func (m *model) takeAnnounced() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.announced)
+	m.announced = nil
+	return n
+}
+
+var errInjected = errors.New("injected")

@@ -1,0 +1,129 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Code says how far a probe came and how it ended, in HAProxy's words.
+type Code string
+
+// The codes. L4 is the connection, L6 the TLS handshake, L7 the dialogue.
+const (
+	L4OK    Code = "L4OK"    // connected; nothing more was asked
+	L4CON   Code = "L4CON"   // refused, or no route
+	L4TOUT  Code = "L4TOUT"  // no connection within the timeout
+	L6RSP   Code = "L6RSP"   // no TLS, or not the certificate it should be
+	L6TOUT  Code = "L6TOUT"  // handshake not finished within the timeout
+	L7OK    Code = "L7OK"    // the right answer
+	L7RSP   Code = "L7RSP"   // an answer that is not the protocol's, or none
+	L7STS   Code = "L7STS"   // a proper answer that says no
+	L7TOUT  Code = "L7TOUT"  // answer not complete within the timeout
+	SOCKERR Code = "SOCKERR" // this host could not ask: no verdict
+)
+
+// OK reports whether c is a success.
+func (c Code) OK() bool { return c == L4OK || c == L7OK }
+
+// Result is the outcome of one probe.
+type Result struct {
+	// At is when the probe began and Duration how long it took.
+	At       time.Time
+	Duration time.Duration
+	OK       bool
+	Code     Code
+	// Reason is what was seen, at most 200 bytes of printable ASCII: it may
+	// quote the server, which is not trusted.
+	Reason string
+	// Tries counts the probes this result stands for: more than 1 after
+	// retries.
+	Tries int
+}
+
+// Conclusive reports whether r says anything about the server. It does not
+// when the probe failed for want of this host's own resources, or was
+// abandoned.
+func (r Result) Conclusive() bool { return r.Code != "" && r.Code != SOCKERR }
+
+// maxReason is the longest Reason, in bytes.
+const maxReason = 200
+
+// sanitise makes a reason out of text that a server may have written: nothing
+// in it can address a terminal, a log or a page's encoding.
+func sanitise(text string) string {
+	var b strings.Builder
+	for _, r := range strings.TrimSpace(text) {
+		if b.Len() == maxReason {
+			return b.String()[:maxReason-3] + "..."
+		}
+		if r < ' ' || r > '~' {
+			r = '?'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// failure is the error of a dialogue: the code and the reason, not sanitised.
+type failure struct {
+	code   Code
+	reason string
+}
+
+func (f *failure) Error() string { return string(f.code) + " " + f.reason }
+
+func connectFailed(err error) error   { return failed("connect", err, L4TOUT, L4CON) }
+func handshakeFailed(err error) error { return failed("tls", err, L6TOUT, L6RSP) }
+func dialogueFailed(step string, err error) error {
+	return failed(step, err, L7TOUT, L7RSP)
+}
+
+// failed makes the failure of a step out of the error that ended it.
+func failed(step string, err error, timeout, other Code) error {
+	f := &failure{code: other, reason: step + ": " + describe(err)}
+	switch {
+	case localFault(err):
+		f.code = SOCKERR
+	case timedOut(err):
+		f.code = timeout
+	}
+	return f
+}
+
+// describe says what err was, without the addresses that package net adds: the
+// target is known.
+func describe(err error) string {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno.Error()
+	case timedOut(err):
+		return "timed out"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "closed by the server"
+	}
+	return err.Error()
+}
+
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
+
+// localFault reports whether err is for want of this host's own resources:
+// descriptors, memory, or ports to connect from.
+func localFault(err error) bool {
+	for _, errno := range []syscall.Errno{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL,
+	} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,126 @@
+package healthcheck
+
+import (
+	"net"
+	"strings"
+	"testing"
+)
+
+func TestSMTP(t *testing.T) {
+	for name, test := range map[string]struct {
+		dialogue string
+		code     Code
+		reason   string
+	}{
+		"greeting, EHLO and QUIT": {
+			"S: 220 mx ESMTP\nC: EHLO director.example\nS: 250-mx\nS: 250 PIPELINING\nC: QUIT\nS: 221 bye",
+			L7OK, "220 mx ESMTP",
+		},
+		"greeting of several lines": {
+			"S: 220-mx\nS: 220-a moment\nS: 220 go\nC: EHLO director.example\nS: 250 mx\nC: QUIT\nS: 221 bye",
+			L7OK, "220-mx",
+		},
+		"greeting without text": {
+			"S: 220\nC: EHLO director.example\nS: 250 mx\nC: QUIT\nS: 221 bye",
+			L7OK, "220",
+		},
+		"EHLO refused, HELO accepted": {
+			"S: 220 mx\nC: EHLO director.example\nS: 502 what?\nC: HELO director.example\nS: 250 mx\nC: QUIT\nS: 221 bye",
+			L7OK, "220 mx",
+		},
+		"EHLO and HELO refused": {
+			"S: 220 mx\nC: EHLO director.example\nS: 500 what?\nC: HELO director.example\nS: 550 no\nC: QUIT",
+			L7STS, "HELO: 550 no",
+		},
+		"EHLO refused for now": {
+			"S: 220 mx\nC: EHLO director.example\nS: 421 4.3.2 closing\nC: QUIT",
+			L7STS, "EHLO: 421 4.3.2 closing",
+		},
+		"EHLO answered with another success": {
+			"S: 220 mx\nC: EHLO director.example\nS: 220 mx\nC: QUIT",
+			L7STS, "EHLO: 220 mx",
+		},
+		"greeting says no": {
+			"S: 554 5.7.1 go away\nC: QUIT",
+			L7STS, "greeting: 554 5.7.1 go away",
+		},
+		"greeting says not now, in lines": {
+			"S: 421-busy\nS: 421 later\nC: QUIT",
+			L7STS, "greeting: 421-busy",
+		},
+		"QUIT not answered": {
+			"S: 220 mx\nC: EHLO director.example\nS: 250 mx\nC: QUIT",
+			L7OK, "220 mx",
+		},
+		"QUIT answered with garbage": {
+			"S: 220 mx\nC: EHLO director.example\nS: 250 mx\nC: QUIT\nS: what?",
+			L7OK, "220 mx",
+		},
+		"banner with control characters": {
+			"S: 220 \x1b[2J\x1b]0;mx\a\x00\u202e\nC: EHLO director.example\nS: 250 mx\nC: QUIT\nS: 221 bye",
+			L7OK, "220 ?[2J?]0;mx???",
+		},
+		"closed before the greeting": {"", L7RSP, "greeting: closed by the server"},
+		"closed within the greeting": {"S: 220-mx", L7RSP, "greeting: closed by the server"},
+		"closed after EHLO": {
+			"S: 220 mx\nC: EHLO director.example",
+			L7RSP, "EHLO: closed by the server",
+		},
+		"not SMTP":   {"S: SSH-2.0-OpenSSH_9.2p1", L7RSP, `greeting: not an SMTP reply: "SSH-2.0-OpenSSH_9.2p1"`},
+		"mixed code": {"S: 220-mx\nS: 554 no", L7RSP, `greeting: not an SMTP reply: "554 no"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := serve(t, script(t, test.dialogue))
+			expectResult(t, Probe(t.Context(), specOf(SMTP, target)), test.code, test.reason)
+		})
+	}
+}
+
+func TestSMTPHostile(t *testing.T) {
+	for name, test := range map[string]struct {
+		handle func(net.Conn)
+		reason string
+	}{
+		"reset":               {reset, "greeting: connection reset by peer"},
+		"endless line":        {flood(strings.Repeat("2", 4096)), "greeting: line of more than 1024 bytes"},
+		"endless greeting":    {flood("220-mx\r\n"), "greeting: reply of more than 100 lines"},
+		"random bytes":        {flood("\x00\xff\n\x16\x03\x01"), "greeting: not an SMTP reply"},
+		"long banner is kept": {flood("x" + strings.Repeat("\x07", 900) + "\n"), `greeting: not an SMTP reply: "x\a\a\a\a`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Probe(t.Context(), specOf(SMTP, serve(t, test.handle)))
+			expectResult(t, r, L7RSP, test.reason)
+			if len(r.Reason) > maxReason {
+				t.Errorf("reason of %d bytes", len(r.Reason))
+			}
+		})
+	}
+	expectResult(t, Probe(t.Context(), specOf(SMTP, refusing(t))), L4CON, "connect: connection refused")
+}
+
+func TestSMTPWithoutName(t *testing.T) {
+	target := serve(t, script(t, "S: 220 mx\nC: EHLO [127.0.0.1]\nS: 250 mx\nC: QUIT\nS: 221 bye"))
+	s := specOf(SMTP, target)
+	s.SMTP.HeloName = ""
+	expectResult(t, Probe(t.Context(), s), L7OK, "220 mx")
+}
+
+func TestHeloName(t *testing.T) {
+	for local, want := range map[string]string{
+		"192.0.2.7:40000":          "[192.0.2.7]",
+		"[::ffff:192.0.2.7]:40000": "[192.0.2.7]",
+		"[2001:db8::7]:40000":      "[IPv6:2001:db8::7]",
+	} {
+		addr, err := net.ResolveTCPAddr("tcp", local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := heloName(SMTPOptions{}, addr); got != want {
+			t.Errorf("%s: name %q, want %q", local, got, want)
+		}
+	}
+	pipe, _ := net.Pipe()
+	if got := heloName(SMTPOptions{}, pipe.LocalAddr()); got != "localhost" {
+		t.Errorf("no address: name %q, want localhost", got)
+	}
+}

@@ -1,0 +1,141 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTCP(t *testing.T) {
+	for name, test := range map[string]struct {
+		target netip.AddrPort
+		code   Code
+		reason string
+	}{
+		"listening":    {serve(t, silent), L4OK, "connected"},
+		"says nothing": {serve(t, func(net.Conn) {}), L4OK, "connected"},
+		"refused":      {refusing(t), L4CON, "connect: connection refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Probe(t.Context(), specOf(TCP, test.target))
+			expectResult(t, r, test.code, test.reason)
+		})
+	}
+}
+
+// The client closes first, and TIME_WAIT is with whoever does, unless it resets.
+func TestTCPLeavesNoTimeWait(t *testing.T) {
+	end := make(chan error, 1)
+	target := serve(t, func(conn net.Conn) {
+		_, err := conn.Read(make([]byte, 1))
+		end <- err
+	})
+	expectResult(t, Probe(t.Context(), specOf(TCP, target)), L4OK, "connected")
+	if err := <-end; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the server sees %v, want a reset", err)
+	}
+}
+
+// A listener whose queue is full drops connection requests, as a host that is
+// switched off does.
+func TestTCPWithoutAnswer(t *testing.T) {
+	target := fullListener(t)
+	s := specOf(TCP, target)
+	s.Timeout = 50 * time.Millisecond
+	r := Probe(t.Context(), s)
+	expectResult(t, r, L4TOUT, "connect: timed out")
+	if r.Duration < s.Timeout {
+		t.Errorf("gave up after %v, want %v", r.Duration, s.Timeout)
+	}
+}
+
+func fullListener(t *testing.T) netip.AddrPort {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port))
+	conn, err := net.Dial("tcp", target.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return target
+}
+
+// What this host lacks is not the server's fault.
+func TestNoDescriptorsIsNoVerdict(t *testing.T) {
+	target := serve(t, silent)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := unix.Rlimit{Cur: 0, Max: limit.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	r := Probe(t.Context(), specOf(TCP, target))
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	expectResult(t, r, SOCKERR, "connect: too many open files")
+	if r.Conclusive() {
+		t.Error("conclusive")
+	}
+	expectResult(t, Probe(t.Context(), specOf(TCP, target)), L4OK, "connected")
+}
+
+func TestProbeOfUnknownKind(t *testing.T) {
+	expectResult(t, Probe(t.Context(), specOf("ftp", anywhere)), SOCKERR, `unknown kind of check "ftp"`)
+}
+
+func TestProbeAbandoned(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	target := serve(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "220-mx\r\n")
+		cancel()
+		silent(conn)
+	})
+	r := Probe(ctx, specOf(SMTP, target))
+	expectResult(t, r, SOCKERR, "abandoned: context canceled")
+}
+
+// A connection that is bound to a context does not wait for the server.
+func TestBoundConnection(t *testing.T) {
+	for name, do := range map[string]func(net.Conn) (int, error){
+		"read":  func(c net.Conn) (int, error) { return c.Read(make([]byte, 1)) },
+		"write": func(c net.Conn) (int, error) { return c.Write([]byte("x")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, server := net.Pipe()
+			defer server.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			conn := bind(ctx, client)
+			defer conn.Close()
+			cancel()
+			if _, err := do(conn); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("error %v, want %v", err, os.ErrDeadlineExceeded)
+			}
+		})
+	}
+}
