@@ -22,6 +22,7 @@ func TestMatching(t *testing.T) {
 		{"relay1.example.org", []string{"relay1", "relay1.example.org"}, []string{"relay1.example.org"}},
 		{"relay1.a", []string{"relay1.b"}, nil},
 		{"relay1", []string{"relay1.b", "relay1.a"}, []string{"relay1.a", "relay1.b"}},
+		{"RELAY1", []string{"relay1.example.org"}, []string{"relay1.example.org"}},
 		{"", []string{"relay1"}, nil},
 	} {
 		if got := matching(tt.node, tt.names); !slices.Equal(got, tt.want) {

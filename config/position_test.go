@@ -48,6 +48,16 @@ func TestPositions(t *testing.T) {
 		{"characters, not bytes", "a = ['ä', '€', 1]", []string{"a 1:1 1:5", "a[0] 1:6 1:6", "a[1] 1:11 1:11", "a[2] 1:16 1:16"}},
 		{"date with a blank", "a = 1979-05-27 07:32:00\nb = 1", []string{"a 1:1 1:5", "b 2:1 2:5"}},
 		{"empty", "", nil},
+		{"header that does not end", "a = 1\n[b", []string{"a 1:1 1:5"}},
+		{"array that does not end", "a = [1,", []string{"a 1:1 1:5", "a[0] 1:6 1:6"}},
+		{"array without a value", "a = [,]\nb = 1", []string{"a 1:1 1:5", "a[0] 1:6 1:6"}},
+		{"inline table that does not end", "a = { b = 1", []string{"a 1:1 1:5", "a.b 1:7 1:11"}},
+		{"string that does not end", "a = \"\nb = 1", []string{"a 1:1 1:5"}},
+		{"multi-line string that does not end", "a = \"\"\"\nb = 1", []string{"a 1:1 1:5"}},
+		{"key that does not end", "a = 1\n\"b = 1", []string{"a 1:1 1:5"}},
+		{"key of an unknown escape", "\"\\z\" = 1", nil},
+		{"key of half an escape", "\"\\u00\" = 1", nil},
+		{"key of a wrong escape", "\"\\u00zz\" = 1", nil},
 		{"ends where it stops being TOML", "a = 1\n= 2\nb = 3", []string{"a 1:1 1:5"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

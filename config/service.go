@@ -207,7 +207,7 @@ func readTarget(t *table, s *service, forwarding ipvs.Forwarding) netip.AddrPort
 	s.targets = append(s.targets, located[netip.Addr]{v.addr, t.at("address")})
 	port := s.IPVS.Address.Port()
 	switch {
-	case v.hasPort && s.IPVS.Mark == 0 && s.IPVS.Address.IsValid() && forwarding != ipvs.Masquerade && v.port != port:
+	case v.hasPort && s.IPVS.Address.IsValid() && forwarding != ipvs.Masquerade && v.port != port:
 		t.fail(t.at("address"), `port %d is not the service's, %d, expected that or forwarding = "nat": only NAT rewrites ports`, v.port, port)
 	case v.hasPort && v.port == 0 && port != 0:
 		t.fail(t.at("address"), "port 0 is no port of a server, expected 1..65535")

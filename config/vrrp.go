@@ -129,7 +129,7 @@ func readAuth(t *table, version vrrp.Version) string {
 func interfaceName() kind[string] {
 	return text("1..15 bytes", "the name of an interface", func(s string) error {
 		if s == "." || s == ".." || len(s) > 15 || !isWord(s) || strings.ContainsAny(s, "/:") {
-			return fmt.Errorf("%q is not an interface name, expected 1..15 characters without spaces, / and :", s)
+			return fmt.Errorf("%q is not an interface name, expected 1..15 characters without spaces, slashes and colons", s)
 		}
 		return nil
 	})

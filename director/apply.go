@@ -68,7 +68,7 @@ func (f *failures) forbid(op Op) bool {
 	switch op := op.(type) {
 	case AddRealServer:
 		return f.services.Has(op.Key)
-	case AddRedirect:
+	case AddRedirect, HoldConntrack, ReleaseConntrack:
 		return f.locked
 	case DeleteRedirect:
 		return f.locked || f.vips.Has(op.Rule.VIP)

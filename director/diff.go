@@ -15,7 +15,8 @@ import (
 // and will be after is one of the two at all times in between, so that no
 // packet to it is refused, or forwarded in a circle:
 //
-//	 1  sysctls           before the traffic that needs them
+//	 1  sysctls           before the traffic that needs them; and connection
+//	                      tracking held on, before a rule may go
 //	 2  guard rules       a node that gives up a VIP first catches connection
 //	                      requests; packets of established connections still go
 //	                      to IPVS, which knows their real servers
@@ -26,7 +27,7 @@ import (
 //	 7  coming VIPs       the rule still serves the address meanwhile
 //	 8  rules away        from here IPVS balances
 //	 9  VIPs that moved to another interface leave the old one
-//	10  real servers and services deleted
+//	10  real servers and services deleted, connection tracking let go
 //
 // Neighbours are told of a coming VIP after the last step, so nobody sends to
 // it before all is ready. docs/relay-mode.md says what was measured.
@@ -34,6 +35,9 @@ func Diff(have, want State) []Op {
 	leaving, moving := deletedVIPs(have, want)
 	var ops []Op
 	ops = append(ops, sysctlOps(have, want)...)
+	for range missing(have.Conntrack, want.Conntrack, compareHolds) {
+		ops = append(ops, HoldConntrack{})
+	}
 	requests, all := addedRules(have, want)
 	guards := guardRules(have, want, leaving)
 	for _, rule := range slices.Concat(guards, requests) {
@@ -52,8 +56,14 @@ func Diff(have, want State) []Op {
 		ops = append(ops, DeleteRedirect{rule})
 	}
 	ops = append(ops, vipOps[DeleteVIP](moving)...)
-	return append(ops, deletedServiceOps(have, want)...)
+	ops = append(ops, deletedServiceOps(have, want)...)
+	for range missing(want.Conntrack, have.Conntrack, compareHolds) {
+		ops = append(ops, ReleaseConntrack{})
+	}
+	return ops
 }
+
+func compareHolds(Hold, Hold) int { return 0 }
 
 // deletedVIPs splits the addresses that must go into those that leave this node
 // and those that only change their interface.

@@ -49,6 +49,9 @@ func drawState(t *rapid.T, name string) State {
 		}
 		s.Services[key] = service
 	}
+	if rapid.Bool().Draw(t, name+" conntrack") {
+		s.Conntrack.Add(Hold{})
+	}
 	for i := range 2 {
 		for _, device := range []string{"eth0", "eth1"} {
 			if rapid.Bool().Draw(t, fmt.Sprintf("%s VIP %d %s", name, i, device)) {

@@ -46,6 +46,7 @@ func (m *model) Read(context.Context, []string) (Snapshot, error) {
 		}
 		s.Services = append(s.Services, entry)
 	}
+	s.ConntrackHeld = m.state.Conntrack.Has(Hold{})
 	for address := range m.state.VIPs {
 		s.Addresses = append(s.Addresses, address)
 	}

@@ -16,7 +16,9 @@ type Snapshot struct {
 	Addresses []netif.Address
 	// Redirects are the rules that bear lvsd's tag.
 	Redirects []iptables.Redirect
-	Sysctls   map[string]string
+	// ConntrackHeld tells that lvsd's rule holds connection tracking on.
+	ConntrackHeld bool
+	Sysctls       map[string]string
 }
 
 // Owned says what in the kernel lvsd may change: what the configuration names,
@@ -70,6 +72,9 @@ func (s Snapshot) State(o Owned) State {
 	}
 	for _, rule := range s.Redirects {
 		have.Redirects.Add(rule)
+	}
+	if s.ConntrackHeld {
+		have.Conntrack.Add(Hold{})
 	}
 	for name, value := range s.Sysctls {
 		have.Sysctls[name] = value

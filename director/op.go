@@ -51,6 +51,10 @@ type (
 	AddRedirect struct{ Rule iptables.Redirect }
 	// DeleteRedirect deletes a rule.
 	DeleteRedirect struct{ Rule iptables.Redirect }
+	// HoldConntrack adds the rule that keeps connection tracking on.
+	HoldConntrack struct{}
+	// ReleaseConntrack deletes it.
+	ReleaseConntrack struct{}
 )
 
 func (o SetSysctl) String() string      { return fmt.Sprintf("sysctl -w %s=%s", o.Name, o.Value) }
@@ -70,6 +74,13 @@ func (o DeleteRedirect) String() string {
 	return "iptables -t nat -D PREROUTING " + ruleArguments(o.Rule)
 }
 
+func (HoldConntrack) String() string    { return "iptables -t mangle -A FORWARD " + holdArguments }
+func (ReleaseConntrack) String() string { return "iptables -t mangle -D FORWARD " + holdArguments }
+
+// holdArguments are those of a rule that matches nothing of interest and does
+// nothing: its match alone needs connection tracking.
+const holdArguments = "-m conntrack --ctstate INVALID"
+
 func (o SetSysctl) applyTo(s State)     { s.Sysctls[o.Name] = o.Value }
 func (o DeleteService) applyTo(s State) { delete(s.Services, o.Key) }
 func (o AddRealServer) applyTo(s State) { s.Services[o.Key].RealServers[o.Server.Address] = o.Server }
@@ -82,6 +93,9 @@ func (o AddVIP) applyTo(s State)           { s.VIPs.Add(o.Address) }
 func (o DeleteVIP) applyTo(s State)        { delete(s.VIPs, o.Address) }
 func (o AddRedirect) applyTo(s State)      { s.Redirects.Add(o.Rule) }
 func (o DeleteRedirect) applyTo(s State)   { delete(s.Redirects, o.Rule) }
+
+func (HoldConntrack) applyTo(s State)    { s.Conntrack.Add(Hold{}) }
+func (ReleaseConntrack) applyTo(s State) { delete(s.Conntrack, Hold{}) }
 
 func (o AddService) applyTo(s State) {
 	s.Services[o.Service.ServiceKey] = Service{

@@ -55,6 +55,9 @@ func Plan(f Facts) State {
 }
 
 func planInstance(want State, f Facts, instance config.VRRP) {
+	if instance.ServeOnBackup && !f.Stopping {
+		want.Conntrack.Add(Hold{})
+	}
 	master := f.Roles[instance.Router.Name] == vrrp.Master && !f.Stopping
 	for _, vip := range instance.VIPs {
 		if master {

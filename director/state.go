@@ -40,6 +40,10 @@ type State struct {
 	Services  map[ipvs.ServiceKey]Service
 	VIPs      Set[netif.Address]
 	Redirects Set[iptables.Redirect]
+	// Conntrack holds connection tracking on: without it the kernel forgets
+	// the connections that a rule accepted when the last rule goes, and they
+	// are reset as soon as the node becomes MASTER.
+	Conntrack Set[Hold]
 	// Sysctls are kernel parameters by dotted name.
 	Sysctls map[string]string
 }
@@ -50,12 +54,16 @@ type Service struct {
 	RealServers map[netip.AddrPort]ipvs.Destination
 }
 
+// Hold is the one element of State.Conntrack.
+type Hold struct{}
+
 // NewState returns a State that holds nothing.
 func NewState() State {
 	return State{
 		Services:  map[ipvs.ServiceKey]Service{},
 		VIPs:      Set[netif.Address]{},
 		Redirects: Set[iptables.Redirect]{},
+		Conntrack: Set[Hold]{},
 		Sysctls:   map[string]string{},
 	}
 }
@@ -66,6 +74,7 @@ func (s State) Clone() State {
 		Services:  make(map[ipvs.ServiceKey]Service, len(s.Services)),
 		VIPs:      maps.Clone(s.VIPs),
 		Redirects: maps.Clone(s.Redirects),
+		Conntrack: maps.Clone(s.Conntrack),
 		Sysctls:   maps.Clone(s.Sysctls),
 	}
 	for key, service := range s.Services {

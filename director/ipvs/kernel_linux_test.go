@@ -176,7 +176,7 @@ func TestKernelReadsBackWhatWasWritten(t *testing.T) {
 		entry(Service{ServiceKey: ServiceKey{Family: IPv4, Mark: 0xffffffff}}),
 		entry(Service{ServiceKey: key(TCP, "192.0.2.4:25")},
 			Destination{Forwarding: DirectRoute, Weight: 1, Upper: 1000, Lower: 800},
-			Destination{Forwarding: Masquerade, Weight: 1, Upper: 4294967295},
+			Destination{Forwarding: Masquerade, Weight: 1, Upper: 2147483647},
 			Destination{Forwarding: Tunnel, Weight: 1, Tunnel: TunnelInfo{Type: 1, Port: 6080, Flags: 1}},
 			Destination{Forwarding: Tunnel, Weight: 1, Tunnel: TunnelInfo{Type: 2}}),
 		entry(Service{ServiceKey: key(TCP, "192.0.2.4:26")}, Destination{

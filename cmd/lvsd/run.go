@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/control"
+)
+
+// The files in the run directory, which is on tmpfs.
+const (
+	defaultRunDirectory = "/run/lvsd"
+	socketName          = "lvsd.sock"
+	stateName           = "state.json"
+	lockName            = "lock"
+)
+
+// handOverSignal makes the daemon end and leave everything to a successor; in a
+// systemd unit it is RestartKillSignal.
+const handOverSignal = unix.SIGUSR2
+
+// runFlags are the flags of lvsd run.
+type runFlags struct {
+	file         fileFlags
+	runDirectory string
+	logFormat    string
+	debug        bool
+}
+
+func registerRunDirectory(command *cobra.Command, directory *string) {
+	command.Flags().StringVar(directory, "run-dir", defaultRunDirectory,
+		"`DIRECTORY` of the control socket and the state file, on tmpfs")
+}
+
+func newRun() *cobra.Command {
+	var flags runFlags
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "Run the director daemon in the foreground",
+		Long: "Run the director daemon in the foreground.\n\n" +
+			"SIGHUP reloads the configuration. SIGTERM and SIGINT give up mastership and\n" +
+			"what this node holds. SIGUSR2 ends the daemon and leaves everything in place for\n" +
+			"a successor that starts at once: no connection is lost.",
+		Args: noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			queue := newQueuedWriter(command.ErrOrStderr())
+			defer func() { _ = queue.Close() }()
+			level := slog.LevelInfo
+			if flags.debug {
+				level = slog.LevelDebug
+			}
+			log, err := newLogger(queue, flags.logFormat, level)
+			if err != nil {
+				return err
+			}
+			return runDaemon(command.Context(), flags, log)
+		},
+	}
+	flags.file.register(command)
+	registerRunDirectory(command, &flags.runDirectory)
+	command.Flags().StringVar(&flags.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	command.Flags().BoolVar(&flags.debug, "debug", false, "log more")
+	return command
+}
+
+// runDaemon runs until a signal ends it.
+func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
+	c, err := flags.file.load()
+	if err != nil {
+		return err
+	}
+	unlock, err := lockRunDirectory(flags.runDirectory)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	host, err := director.OpenHost(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = host.Close() }()
+	d := director.New(director.Options{
+		Config:     c,
+		ConfigPath: flags.file.path,
+		Version:    version(),
+		Kernel:     host,
+		Network:    host,
+		Memory:     director.MemoryFile{Path: filepath.Join(flags.runDirectory, stateName)},
+		Log:        log,
+		Ready:      func() { tellSystemd(log, daemon.SdNotifyReady) },
+	})
+	return serve(ctx, d, flags, log)
+}
+
+// serve runs the director, the control socket and the signal handler until the
+// director ends.
+func serve(ctx context.Context, d *director.Director, flags runFlags, log *slog.Logger) error {
+	socket, err := control.Listen(filepath.Join(flags.runDirectory, socketName))
+	if err != nil {
+		return err
+	}
+	directorContext, stopDirector := context.WithCancelCause(ctx)
+	defer stopDirector(nil)
+	otherContext, stopOthers := context.WithCancel(context.WithoutCancel(ctx))
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer stopOthers()
+	others.Go(func() {
+		if err := control.Serve(otherContext, socket, d); err != nil {
+			log.Error("the control socket does not answer any more", "err", err)
+		}
+	})
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, handOverSignal)
+	defer signal.Stop(signals)
+	others.Go(func() {
+		handleSignals(otherContext, signals, stopDirector, func() { reload(otherContext, d, flags, log) })
+	})
+	log.Info("lvsd starts", "version", version(), "config", flags.file.path, "pid", os.Getpid())
+	return d.Run(directorContext)
+}
+
+// handleSignals serves signals until ctx ends.
+func handleSignals(ctx context.Context, signals <-chan os.Signal, stop context.CancelCauseFunc, reload func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			switch s {
+			case unix.SIGHUP:
+				reload()
+			case handOverSignal:
+				stop(director.ErrHandOver)
+			default:
+				stop(fmt.Errorf("signal %s", s))
+			}
+		}
+	}
+}
+
+// reload goes over to the file as it is now, or says why not and changes
+// nothing.
+func reload(ctx context.Context, d *director.Director, flags runFlags, log *slog.Logger) {
+	tellSystemd(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
+	defer tellSystemd(log, daemon.SdNotifyReady)
+	c, err := flags.file.load()
+	if err == nil {
+		err = d.Reload(ctx, c)
+	}
+	if err == nil {
+		log.Info("reloaded", "config", flags.file.path)
+		return
+	}
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		log.Error("reload refused, nothing changed", "err", err)
+	}
+	for _, problem := range problems {
+		log.Error("reload refused, nothing changed", "err", problem)
+	}
+	d.ReloadFailed(err)
+}
+
+// tellSystemd reports a state, if systemd started this process.
+func tellSystemd(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd was not told", "state", state, "err", err)
+	}
+}
+
+// lockRunDirectory makes the directory and keeps a second daemon out of it. The
+// kernel releases the lock however this process ends.
+func lockRunDirectory(path string) (unlock func(), err error) {
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return nil, fmt.Errorf("run directory: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(path, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("run directory: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = file.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another lvsd uses %s", path)
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, &fs.PathError{Op: "flock", Path: lockName, Err: err})
+	}
+	return func() { _ = file.Close() }, nil
+}

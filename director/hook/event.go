@@ -1,0 +1,107 @@
+package hook
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// The states an Event may tell of, in keepalived's words.
+const (
+	Master = "MASTER"
+	Backup = "BACKUP"
+	Fault  = "FAULT"
+	Stop   = "STOP"
+)
+
+// DefaultTimeout bounds a command when Commands has no Timeout.
+const DefaultTimeout = 30 * time.Second
+
+// Commands are the commands of one instance, each an argument vector that
+// begins with an absolute path; an empty one is none. Whoever handed Commands
+// over must not change the slices and the map any more.
+type Commands struct {
+	// Master, Backup, Fault and Stop run on entering that state, with exactly
+	// these arguments.
+	Master, Backup, Fault, Stop []string
+	// Any runs on every change, after the one above, with "INSTANCE", the
+	// instance's name, the state and the priority appended: the arguments of
+	// keepalived's notify.
+	Any []string
+	// Timeout bounds each single command; DefaultTimeout if not positive.
+	Timeout time.Duration
+	// Environment is added to the environment. It may replace inherited
+	// variables, but not those that begin with LVSD_ and tell the event.
+	Environment map[string]string
+}
+
+// Event is one change of state of an instance.
+type Event struct {
+	Instance, Interface, RouterID string
+	// VRID is 1..255.
+	VRID int
+	// State and Previous are Master, Backup, Fault or Stop. Previous is the
+	// instance's state before, which a hook has not seen if it was left out.
+	State, Previous string
+	// Priority is the effective one, 0..255.
+	Priority int
+	// Reason is why the state changed, for people.
+	Reason string
+	// VIPs are the instance's addresses.
+	VIPs []string
+}
+
+// Result tells how one command ended, or why it was not run.
+type Result struct {
+	Event Event
+	// Command is the argument vector, with what was appended.
+	Command []string
+	// Exit is the exit status; -1 if the command was killed or not run.
+	Exit int
+	// Err is nil after exit status 0. It is context.DeadlineExceeded after a
+	// timeout, ErrAbandoned if Finish could not wait any longer, and ErrInsecure
+	// if the file may be changed by others; test with errors.Is.
+	Err      error
+	Duration time.Duration
+	// Output is the beginning of standard output and error together: at most
+	// MaxOutput bytes of printable UTF-8, newlines and tabs.
+	Output string
+	// Skipped counts the events left out before this one because it came while
+	// a command was running. Only the first result of an event carries it, so
+	// it may be summed up.
+	Skipped int
+}
+
+// argvs returns the commands that an event calls for, in order.
+func (c Commands) argvs(e Event) [][]string {
+	var all [][]string
+	if specific := c.specific(e.State); len(specific) > 0 {
+		all = append(all, specific)
+	}
+	if len(c.Any) > 0 {
+		positional := []string{"INSTANCE", e.Instance, e.State, strconv.Itoa(e.Priority)}
+		all = append(all, slices.Concat(c.Any, positional))
+	}
+	return all
+}
+
+func (c Commands) specific(state string) []string {
+	switch state {
+	case Master:
+		return c.Master
+	case Backup:
+		return c.Backup
+	case Fault:
+		return c.Fault
+	case Stop:
+		return c.Stop
+	}
+	return nil
+}
+
+func (c Commands) timeout() time.Duration {
+	if c.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return c.Timeout
+}
