@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/iptables"
 )
 
 // Kernel is the boundary to the operating system.
 type Kernel interface {
+	// Prepare makes sure that the kernel can do what c needs. Its error says
+	// what is missing and how to get it; then nothing was changed.
+	Prepare(c *config.Config) error
 	// Read returns what the kernel holds now, and the values of the named
 	// kernel parameters.
 	Read(ctx context.Context, sysctls []string) (Snapshot, error)
@@ -68,7 +72,7 @@ func (f *failures) forbid(op Op) bool {
 	switch op := op.(type) {
 	case AddRealServer:
 		return f.services.Has(op.Key)
-	case AddRedirect, HoldConntrack, ReleaseConntrack:
+	case AddRedirect, DeleteStray, HoldConntrack, ReleaseConntrack:
 		return f.locked
 	case DeleteRedirect:
 		return f.locked || f.vips.Has(op.Rule.VIP)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/iptables"
@@ -25,7 +26,7 @@ import (
 //	 5  guard rules away
 //	 6  services and real servers, added and edited
 //	 7  coming VIPs       the rule still serves the address meanwhile
-//	 8  rules away        from here IPVS balances
+//	 8  rules away        from here IPVS balances; strays with them
 //	 9  VIPs that moved to another interface leave the old one
 //	10  real servers and services deleted, connection tracking let go
 //
@@ -54,6 +55,9 @@ func Diff(have, want State) []Op {
 	ops = append(ops, vipOps[AddVIP](missing(have.VIPs, want.VIPs, compareAddresses))...)
 	for _, rule := range missing(want.Redirects, have.Redirects, compareRules) {
 		ops = append(ops, DeleteRedirect{rule})
+	}
+	for _, rule := range missing(want.Strays, have.Strays, strings.Compare) {
+		ops = append(ops, DeleteStray{rule})
 	}
 	ops = append(ops, vipOps[DeleteVIP](moving)...)
 	ops = append(ops, deletedServiceOps(have, want)...)

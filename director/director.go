@@ -65,6 +65,8 @@ type Director struct {
 	announcer *announcer
 	wake      chan struct{}
 	reloads   chan reloadRequest
+	// retired are the hooks of removed instances that are still at work.
+	retired sync.WaitGroup
 
 	// mu guards what follows; it is never held during kernel work.
 	mu          sync.Mutex
@@ -104,6 +106,9 @@ func (d *Director) Run(ctx context.Context) error {
 	if err != nil {
 		d.Log.Warn("starting without a predecessor's state", "err", err)
 	}
+	if err := d.Kernel.Prepare(d.config); err != nil {
+		return err
+	}
 	first, err := d.Kernel.Read(ctx, requiredSysctls(d.config))
 	if err != nil {
 		return fmt.Errorf("read the kernel's state: %w", err)
@@ -126,6 +131,7 @@ func (d *Director) Run(ctx context.Context) error {
 	if err := d.startInstances(background, memory, first); err != nil {
 		return err
 	}
+	defer d.retired.Wait()
 	d.loop(ctx, background)
 	return d.end(context.Cause(ctx))
 }
@@ -212,8 +218,8 @@ func (d *Director) end(cause error) error {
 		instance.stop(handOver)
 	}
 	if handOver {
-		d.Log.Info("left VIPs, rules and virtual services to a successor")
-		return d.remember()
+		d.Log.Info("leaving VIPs, rules and virtual services to a successor")
+		return errors.Join(d.remember(), d.endHooks())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
 	defer cancel()
@@ -221,14 +227,22 @@ func (d *Director) end(cause error) error {
 	for err != nil && pause(ctx, retryDelay) {
 		err = d.step(ctx, true)
 	}
-	for _, instance := range d.currentInstances() {
-		instance.endHooks()
-	}
-	if err != nil {
+	if err := errors.Join(err, d.endHooks()); err != nil {
 		return fmt.Errorf("clean stop: %w", err)
 	}
 	d.Log.Info("stopped")
 	return d.Memory.Remove()
+}
+
+// endHooks lets the commands that run or wait come to their end.
+func (d *Director) endHooks() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
+	defer cancel()
+	var errs []error
+	for _, i := range d.currentInstances() {
+		errs = append(errs, i.hooks.end(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // pause waits for the delay; it returns false if ctx ended.

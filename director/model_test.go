@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 )
@@ -21,6 +22,8 @@ type model struct {
 	active  map[string]uint32
 	// fail makes an operation fail.
 	fail func(Op) error
+	// unprepared is what Prepare returns.
+	unprepared error
 	// done are the operations that were carried out.
 	done      []Op
 	announced []netif.Address
@@ -31,6 +34,8 @@ type model struct {
 func newModel() *model {
 	return &model{state: NewState(), active: map[string]uint32{}, down: map[string]bool{}}
 }
+
+func (m *model) Prepare(*config.Config) error { return m.unprepared }
 
 func (m *model) Read(context.Context, []string) (Snapshot, error) {
 	m.mu.Lock()
@@ -49,6 +54,9 @@ func (m *model) Read(context.Context, []string) (Snapshot, error) {
 	s.ConntrackHeld = m.state.Conntrack.Has(Hold{})
 	for address := range m.state.VIPs {
 		s.Addresses = append(s.Addresses, address)
+	}
+	for rule := range m.state.Strays {
+		s.Strays = append(s.Strays, rule)
 	}
 	for rule := range m.state.Redirects {
 		s.Redirects = append(s.Redirects, rule)

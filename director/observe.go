@@ -16,6 +16,8 @@ type Snapshot struct {
 	Addresses []netif.Address
 	// Redirects are the rules that bear lvsd's tag.
 	Redirects []iptables.Redirect
+	// Strays are tagged rules to be got rid of, as iptables prints them.
+	Strays []string
 	// ConntrackHeld tells that lvsd's rule holds connection tracking on.
 	ConntrackHeld bool
 	Sysctls       map[string]string
@@ -72,6 +74,9 @@ func (s Snapshot) State(o Owned) State {
 	}
 	for _, rule := range s.Redirects {
 		have.Redirects.Add(rule)
+	}
+	for _, rule := range s.Strays {
+		have.Strays.Add(rule)
 	}
 	if s.ConntrackHeld {
 		have.Conntrack.Add(Hold{})

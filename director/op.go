@@ -51,6 +51,8 @@ type (
 	AddRedirect struct{ Rule iptables.Redirect }
 	// DeleteRedirect deletes a rule.
 	DeleteRedirect struct{ Rule iptables.Redirect }
+	// DeleteStray deletes one rule that bears lvsd's tag and is not wanted.
+	DeleteStray struct{ Rule string }
 	// HoldConntrack adds the rule that keeps connection tracking on.
 	HoldConntrack struct{}
 	// ReleaseConntrack deletes it.
@@ -74,6 +76,7 @@ func (o DeleteRedirect) String() string {
 	return "iptables -t nat -D PREROUTING " + ruleArguments(o.Rule)
 }
 
+func (o DeleteStray) String() string    { return "iptables -t nat -D PREROUTING " + o.Rule }
 func (HoldConntrack) String() string    { return "iptables -t mangle -A FORWARD " + holdArguments }
 func (ReleaseConntrack) String() string { return "iptables -t mangle -D FORWARD " + holdArguments }
 
@@ -94,6 +97,7 @@ func (o DeleteVIP) applyTo(s State)        { delete(s.VIPs, o.Address) }
 func (o AddRedirect) applyTo(s State)      { s.Redirects.Add(o.Rule) }
 func (o DeleteRedirect) applyTo(s State)   { delete(s.Redirects, o.Rule) }
 
+func (o DeleteStray) applyTo(s State)    { delete(s.Strays, o.Rule) }
 func (HoldConntrack) applyTo(s State)    { s.Conntrack.Add(Hold{}) }
 func (ReleaseConntrack) applyTo(s State) { delete(s.Conntrack, Hold{}) }
 

@@ -35,8 +35,13 @@ func (d *Director) ReloadFailed(err error) {
 	d.status.reload = ReloadStatus{At: time.Now(), Error: err.Error()}
 }
 
-// apply goes over to the configuration of the request, in the loop's goroutine.
+// apply goes over to the configuration of the request, in the loop's goroutine,
+// or changes nothing if the kernel cannot do what it needs.
 func (d *Director) apply(background context.Context, request reloadRequest) {
+	if err := d.Kernel.Prepare(request.config); err != nil {
+		request.done <- err
+		return
+	}
 	d.mu.Lock()
 	d.config = request.config
 	d.owned.Merge(OwnedBy(request.config))
@@ -70,7 +75,7 @@ func (d *Director) replaceInstances(background context.Context, c *config.Config
 			continue
 		}
 		i.stop(false)
-		i.hooks.end()
+		d.retire(i)
 		d.mu.Lock()
 		delete(d.instances, name)
 		d.mu.Unlock()
@@ -100,6 +105,22 @@ func (d *Director) replaceInstances(background context.Context, c *config.Config
 // does not make another of it.
 func sameRouter(a, b config.VRRP) bool {
 	return a.Interface == b.Interface && a.Router.VRID == b.Router.VRID
+}
+
+// retire lets the hooks of a stopped instance run their last event while the
+// loop goes on; Run waits for them.
+func (d *Director) retire(i *instance) {
+	for _, t := range d.takeTransitions() {
+		d.logTransition(t)
+		d.notify(t)
+	}
+	d.retired.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
+		defer cancel()
+		if err := i.hooks.end(ctx); err != nil {
+			d.Log.Warn("hooks of a removed instance", "instance", i.config.Router.Name, "err", err)
+		}
+	})
 }
 
 func (d *Director) reconfigure(i *instance, next config.VRRP) error {

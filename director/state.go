@@ -40,6 +40,9 @@ type State struct {
 	Services  map[ipvs.ServiceKey]Service
 	VIPs      Set[netif.Address]
 	Redirects Set[iptables.Redirect]
+	// Strays are rules that bear lvsd's tag and are copies, or of a form that
+	// this version does not write; none is ever wanted.
+	Strays Set[string]
 	// Conntrack holds connection tracking on: without it the kernel forgets
 	// the connections that a rule accepted when the last rule goes, and they
 	// are reset as soon as the node becomes MASTER.
@@ -63,6 +66,7 @@ func NewState() State {
 		Services:  map[ipvs.ServiceKey]Service{},
 		VIPs:      Set[netif.Address]{},
 		Redirects: Set[iptables.Redirect]{},
+		Strays:    Set[string]{},
 		Conntrack: Set[Hold]{},
 		Sysctls:   map[string]string{},
 	}
@@ -74,6 +78,7 @@ func (s State) Clone() State {
 		Services:  make(map[ipvs.ServiceKey]Service, len(s.Services)),
 		VIPs:      maps.Clone(s.VIPs),
 		Redirects: maps.Clone(s.Redirects),
+		Strays:    maps.Clone(s.Strays),
 		Conntrack: maps.Clone(s.Conntrack),
 		Sysctls:   maps.Clone(s.Sysctls),
 	}

@@ -87,7 +87,7 @@ func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 		return err
 	}
 	defer unlock()
-	host, err := director.OpenHost(c)
+	host, err := director.OpenHost()
 	if err != nil {
 		return err
 	}

@@ -73,16 +73,14 @@ func await(ctx context.Context, leader int, outputEnded <-chan struct{}) error {
 	// The number of the group cannot belong to another one yet: its leader is
 	// there, at least as a zombie, until the caller reaps it.
 	_ = unix.Kill(-leader, unix.SIGTERM)
-	patience := time.NewTimer(killDelay)
-	defer patience.Stop()
-	// The end of the output tells that the leader's children are gone too.
+	patience, cancel := context.WithTimeout(context.Background(), killDelay)
+	defer cancel()
+	// The end of the output shows that the leader's children are gone too.
 	for _, gone := range []<-chan struct{}{exited, outputEnded} {
 		select {
 		case <-gone:
-			continue
-		case <-patience.C:
+		case <-patience.Done():
 		}
-		break
 	}
 	_ = unix.Kill(-leader, unix.SIGKILL)
 	<-exited

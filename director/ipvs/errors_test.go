@@ -28,10 +28,14 @@ func TestOpError(t *testing.T) {
 		{operation{name: opDeleteService}, syscall.ESRCH, ErrNotExist, ""},
 		{operation{name: opZero}, syscall.ESRCH, ErrNotExist, ""},
 		{destination(opAddDestination), syscall.EEXIST, ErrExists, ""},
-		{destination(opAddDestination), syscall.ESRCH, ErrNotExist,
-			"ipvs: tcp 192.0.2.1:25 -> 192.0.2.11:25: add destination: service does not exist (no such process)"},
-		{destination(opUpdateDestination), syscall.ENOENT, ErrNotExist,
-			"ipvs: tcp 192.0.2.1:25 -> 192.0.2.11:25: update destination: destination does not exist (no such file or directory)"},
+		{
+			destination(opAddDestination), syscall.ESRCH, ErrNotExist,
+			"ipvs: tcp 192.0.2.1:25 -> 192.0.2.11:25: add destination: service does not exist (no such process)",
+		},
+		{
+			destination(opUpdateDestination), syscall.ENOENT, ErrNotExist,
+			"ipvs: tcp 192.0.2.1:25 -> 192.0.2.11:25: update destination: destination does not exist (no such file or directory)",
+		},
 		{destination(opDeleteDestination), syscall.ENOENT, ErrNotExist, ""},
 		{destination(opAddDestination), syscall.ERANGE, ErrInvalid, ""},
 		{destination(opAddDestination), syscall.EINVAL, ErrInvalid, ""},

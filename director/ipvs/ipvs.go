@@ -105,7 +105,8 @@ type Destination struct {
 	Forwarding Forwarding
 	// Weight is 0..65535; 0 takes no new connections and keeps the old.
 	Weight int
-	// Upper and Lower are the connection thresholds; zero is none.
+	// Upper and Lower are the connection thresholds, up to 2147483647 and Lower
+	// not above Upper; zero is none.
 	Upper, Lower uint32
 	Tunnel       TunnelInfo
 }

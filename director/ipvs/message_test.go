@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
+	"math"
 	"net/netip"
 	"os"
 	"strings"
@@ -307,8 +308,8 @@ func drawDestination(t *rapid.T) Destination {
 		Address:    drawAddress(t, "destination"),
 		Forwarding: Forwarding(rapid.IntRange(0, 4).Draw(t, "forwarding")),
 		Weight:     rapid.IntRange(0, 65535).Draw(t, "weight"),
-		Upper:      rapid.Uint32().Draw(t, "upper"),
-		Lower:      rapid.Uint32().Draw(t, "lower"),
+		Upper:      rapid.Uint32Max(math.MaxInt32).Draw(t, "upper"),
+		Lower:      rapid.Uint32Max(math.MaxInt32).Draw(t, "lower"),
 	}
 	if d.Forwarding == Tunnel {
 		d.Tunnel = TunnelInfo{

@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 )
@@ -66,6 +67,9 @@ func (d Destination) validate() error {
 	}
 	if d.Weight < 0 || d.Weight > maxWeight {
 		return fmt.Errorf("%w: weight %d, want 0..%d", ErrInvalid, d.Weight, maxWeight)
+	}
+	if d.Upper > math.MaxInt32 || d.Lower > math.MaxInt32 {
+		return fmt.Errorf("%w: thresholds %d and %d, want 0..%d", ErrInvalid, d.Upper, d.Lower, math.MaxInt32)
 	}
 	if d.Forwarding != Tunnel && d.Tunnel != (TunnelInfo{}) {
 		return fmt.Errorf("%w: encapsulation %v without the forwarding method %v", ErrInvalid, d.Tunnel, Tunnel)

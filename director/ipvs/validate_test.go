@@ -55,6 +55,8 @@ func TestValidateDestination(t *testing.T) {
 		"forwarding 5":                         func(d *Destination) { d.Forwarding = 5 },
 		"weight -1, want 0..65535":             func(d *Destination) { d.Weight = -1 },
 		"weight 65536, want 0..65535":          func(d *Destination) { d.Weight = 65536 },
+		"thresholds 2147483648 and 0":          func(d *Destination) { d.Upper = 1 << 31 },
+		"thresholds 0 and 4294967295":          func(d *Destination) { d.Lower = 1<<32 - 1 },
 		"without the forwarding method Tunnel": func(d *Destination) { d.Tunnel.Type = 1 },
 	} {
 		d := good

@@ -1,0 +1,209 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/iptables"
+	"github.com/lvsd/lvsd/sysctl"
+)
+
+// Host is the Kernel and the Network of this host, in the network namespace of
+// the process. What a configuration does not use is not opened.
+type Host struct {
+	network *netif.Conn
+	tree    sysctl.Tree
+	table   *ipvs.Client
+	rules   *iptables.Table
+	// lockWait is what rules was opened with.
+	lockWait time.Duration
+}
+
+// OpenHost opens the network; Prepare opens the rest.
+func OpenHost() (*Host, error) {
+	network, err := netif.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &Host{network: network}, nil
+}
+
+// Prepare implements Kernel.
+func (h *Host) Prepare(c *config.Config) error {
+	if len(c.Services) > 0 && h.table == nil {
+		table, err := ipvs.Open()
+		if err != nil {
+			return err
+		}
+		h.table = table
+	}
+	relay := slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return v.ServeOnBackup })
+	if relay && (h.rules == nil || h.lockWait != c.Global.LockWait) {
+		rules, err := iptables.New(c.Global.LockWait)
+		if err != nil {
+			return err
+		}
+		h.rules, h.lockWait = rules, c.Global.LockWait
+	}
+	return nil
+}
+
+// Close closes what was opened.
+func (h *Host) Close() error {
+	h.network.Close()
+	if h.table != nil {
+		return h.table.Close()
+	}
+	return nil
+}
+
+// Read implements Kernel.
+func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
+	var s Snapshot
+	var err error
+	if h.table != nil {
+		if s.Services, err = h.table.Services(); err != nil {
+			return Snapshot{}, err
+		}
+	}
+	if s.Addresses, err = h.network.Addresses(ctx); err != nil {
+		return Snapshot{}, err
+	}
+	if h.rules != nil {
+		if err := h.readRules(ctx, &s); err != nil {
+			return Snapshot{}, err
+		}
+	}
+	s.Sysctls = map[string]string{}
+	for _, name := range sysctls {
+		value, err := h.tree.Get(name)
+		if err != nil && !errors.Is(err, sysctl.ErrNotExist) {
+			return Snapshot{}, err
+		}
+		s.Sysctls[name] = value
+	}
+	return s, nil
+}
+
+// readRules lists the tagged rules. A second copy of a rule, and a rule that
+// this version would not write, is a stray.
+func (h *Host) readRules(ctx context.Context, s *Snapshot) error {
+	tagged, err := h.rules.Redirects(ctx)
+	if err != nil {
+		return err
+	}
+	seen := Set[iptables.Redirect]{}
+	for _, rule := range tagged {
+		if !rule.Known || seen.Has(rule.Redirect) {
+			s.Strays = append(s.Strays, strings.Join(rule.Spec, " "))
+			continue
+		}
+		seen.Add(rule.Redirect)
+		s.Redirects = append(s.Redirects, rule.Redirect)
+	}
+	s.ConntrackHeld, err = h.rules.ConntrackHeld(ctx)
+	return err
+}
+
+// Do implements Kernel.
+func (h *Host) Do(ctx context.Context, op Op) error {
+	switch op := op.(type) {
+	case SetSysctl:
+		return h.tree.Set(op.Name, op.Value)
+	case AddVIP:
+		return h.network.Add(op.Address)
+	case DeleteVIP:
+		return h.network.Delete(op.Address)
+	case AddService, EditService, DeleteService, AddRealServer, EditRealServer, DeleteRealServer:
+		if h.table == nil {
+			return fmt.Errorf("IPVS: %w", errNotPrepared)
+		}
+		return h.doTable(op)
+	default:
+		if h.rules == nil {
+			return fmt.Errorf("iptables: %w", errNotPrepared)
+		}
+		return h.doRule(ctx, op)
+	}
+}
+
+var errNotPrepared = errors.New("was not opened")
+
+// doTable changes the IPVS table. What was made or removed by somebody else
+// since it was read is made to fit, or let be.
+func (h *Host) doTable(op Op) error {
+	var err error
+	switch op := op.(type) {
+	case AddService:
+		if err = h.table.AddService(op.Service); errors.Is(err, ipvs.ErrExists) {
+			err = h.table.UpdateService(op.Service)
+		}
+	case EditService:
+		err = h.table.UpdateService(op.Service)
+	case AddRealServer:
+		if err = h.table.AddDestination(op.Key, op.Server); errors.Is(err, ipvs.ErrExists) {
+			err = h.table.UpdateDestination(op.Key, op.Server)
+		}
+	case EditRealServer:
+		err = h.table.UpdateDestination(op.Key, op.Server)
+	case DeleteService:
+		err = unlessAbsent(h.table.DeleteService(op.Key))
+	case DeleteRealServer:
+		err = unlessAbsent(h.table.DeleteDestination(op.Key, op.Server))
+	}
+	return err
+}
+
+func unlessAbsent(err error) error {
+	if errors.Is(err, ipvs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (h *Host) doRule(ctx context.Context, op Op) error {
+	switch op := op.(type) {
+	case AddRedirect:
+		return h.rules.Add(ctx, op.Rule)
+	case DeleteRedirect:
+		return h.rules.Delete(ctx, op.Rule)
+	case HoldConntrack:
+		return h.rules.HoldConntrack(ctx)
+	case ReleaseConntrack:
+		return h.rules.ReleaseConntrack(ctx)
+	case DeleteStray:
+		return h.deleteStray(ctx, op.Rule)
+	}
+	return fmt.Errorf("%T: %w", op, errors.ErrUnsupported)
+}
+
+func (h *Host) deleteStray(ctx context.Context, text string) error {
+	tagged, err := h.rules.Redirects(ctx)
+	if err != nil {
+		return err
+	}
+	for _, rule := range slices.Backward(tagged) {
+		if strings.Join(rule.Spec, " ") == text {
+			return h.rules.Remove(ctx, rule)
+		}
+	}
+	return nil
+}
+
+// Announce implements Network.
+func (h *Host) Announce(a netif.Address) error { return netif.Announce(a) }
+
+// LinkUp implements Network.
+func (h *Host) LinkUp(name string) (bool, error) { return h.network.Up(name) }
+
+// Watch implements Network.
+func (h *Host) Watch(ctx context.Context, changed func()) error {
+	return h.network.Watch(ctx, changed)
+}

@@ -1,0 +1,251 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// backends are the two commands that Debian's iptables may be.
+var backends = []string{"iptables-nft", "iptables-legacy"}
+
+// onBackends runs f on a fresh host for each backend.
+func onBackends(t *testing.T, f func(t *testing.T, h host, table *Table, backend string)) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			need(t, "netns", backend)
+			h := newHost(t)
+			f(t, h, openTable(t, backend), backend)
+		})
+	}
+}
+
+// openTable opens the table of the host where the test is.
+func openTable(t *testing.T, backend string) *Table {
+	t.Helper()
+	table, err := open(backend, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// redirects lists the rules as text, one each.
+func redirects(t *testing.T, table *Table) []string {
+	t.Helper()
+	rules, err := table.Redirects(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text []string
+	for _, rule := range rules {
+		if rule.Known {
+			text = append(text, rule.Redirect.String())
+		} else {
+			text = append(text, "unknown: "+strings.Join(rule.Spec, " "))
+		}
+	}
+	return text
+}
+
+func equal(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func succeed(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	smtp = Redirect{VIP: vip, Protocol: "tcp", Port: 25, NewOnly: true}
+	dns  = Redirect{VIP: vip, Protocol: "udp", Port: 53}
+	all  = Redirect{VIP: vip, Protocol: "tcp"}
+)
+
+func TestNew(t *testing.T) {
+	need(t, "netns", "iptables")
+	newHost(t)
+	table, err := New(time.Minute)
+	succeed(t, err)
+	equal(t, "rules of a fresh host", redirects(t, table), nil)
+}
+
+func TestNewWithoutCommand(t *testing.T) {
+	if _, err := open("no-such-iptables", time.Second); err == nil || !strings.Contains(err.Error(), "no-such-iptables") {
+		t.Errorf("got error %v, want one that names the command", err)
+	}
+}
+
+func TestAddAndDelete(t *testing.T) {
+	onBackends(t, func(t *testing.T, h host, table *Table, backend string) {
+		h.run(backend, "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "ACCEPT")
+		foreign := h.run(backend, "-t", "nat", "-S")
+
+		for range 2 {
+			for _, r := range []Redirect{smtp, dns, all} {
+				succeed(t, table.Add(t.Context(), r))
+			}
+		}
+		equal(t, "after two rounds of Add", redirects(t, table), []string{all.String(), dns.String(), smtp.String()})
+		chain := h.run(backend, "-t", "nat", "-S", "PREROUTING")
+		if want := "-A PREROUTING -p tcp -j ACCEPT\n"; !strings.HasSuffix(chain, want) {
+			t.Errorf("the foreign rule must come after lvsd's:\n%s", chain)
+		}
+
+		for range 2 {
+			succeed(t, table.Delete(t.Context(), dns))
+		}
+		equal(t, "after Delete", redirects(t, table), []string{all.String(), smtp.String()})
+		for _, r := range []Redirect{smtp, dns, all} {
+			succeed(t, table.Delete(t.Context(), r))
+		}
+		if got := h.run(backend, "-t", "nat", "-S"); got != foreign {
+			t.Errorf("the table is not as it was (-before +after):\n%s", cmp.Diff(foreign, got))
+		}
+	})
+}
+
+func TestDeleteAllCopies(t *testing.T) {
+	onBackends(t, func(t *testing.T, h host, table *Table, backend string) {
+		for range 3 {
+			h.run(backend, append([]string{"-t", "nat", "-A", "PREROUTING"}, smtp.spec()...)...)
+		}
+		succeed(t, table.Add(t.Context(), smtp))
+		equal(t, "three copies", redirects(t, table), []string{smtp.String(), smtp.String(), smtp.String()})
+
+		rules, err := table.Redirects(t.Context())
+		succeed(t, err)
+		succeed(t, table.Remove(t.Context(), rules[1]))
+		equal(t, "after Remove of one", redirects(t, table), []string{smtp.String(), smtp.String()})
+		succeed(t, table.Delete(t.Context(), smtp))
+		equal(t, "after Delete", redirects(t, table), nil)
+		succeed(t, table.Remove(t.Context(), rules[1]))
+	})
+}
+
+func TestRemoveUnknown(t *testing.T) {
+	onBackends(t, func(t *testing.T, h host, table *Table, backend string) {
+		spec := "-d 10.1.0.0/24 -p udp -m udp --dport 53 -m comment --comment lvsd -j REDIRECT --to-ports 5353"
+		h.run(backend, append([]string{"-t", "nat", "-A", "PREROUTING"}, strings.Fields(spec)...)...)
+		quoted := []string{"-t", "nat", "-A", "PREROUTING", "-m", "comment", "--comment", `it's "not" lvsd \`, "-j", "ACCEPT"}
+		h.run(backend, quoted...)
+		equal(t, "with an unknown rule", redirects(t, table), []string{"unknown: " + spec})
+
+		rules, err := table.Redirects(t.Context())
+		succeed(t, err)
+		for _, rule := range rules {
+			succeed(t, table.Remove(t.Context(), rule))
+		}
+		equal(t, "after Remove", redirects(t, table), nil)
+		quoted[2] = "-C"
+		h.run(backend, quoted...)
+	})
+}
+
+func TestFlushIsSeen(t *testing.T) {
+	onBackends(t, func(t *testing.T, h host, table *Table, backend string) {
+		succeed(t, table.Add(t.Context(), smtp))
+		h.run(backend, "-t", "nat", "-F")
+		equal(t, "after a flush", redirects(t, table), nil)
+		succeed(t, table.Add(t.Context(), smtp))
+		equal(t, "after repair", redirects(t, table), []string{smtp.String()})
+	})
+}
+
+func TestHoldConntrack(t *testing.T) {
+	onBackends(t, func(t *testing.T, h host, table *Table, backend string) {
+		holds := func() int {
+			return strings.Count(h.run(backend, "-t", "mangle", "-S"), tag)
+		}
+		for range 2 {
+			succeed(t, table.HoldConntrack(t.Context()))
+		}
+		if holds() != 1 {
+			t.Errorf("%d rules hold conntrack after two calls, want 1", holds())
+		}
+		for range 2 {
+			succeed(t, table.ReleaseConntrack(t.Context()))
+		}
+		if holds() != 0 {
+			t.Errorf("%d rules hold conntrack after release, want 0", holds())
+		}
+	})
+}
+
+// TestLocked has somebody hold the xtables lock, which only the legacy backend
+// knows. The lock is a file of the test's own, not the machine's.
+func TestLocked(t *testing.T) {
+	need(t, "netns", "iptables-legacy")
+	h := newHost(t)
+	file := filepath.Join(t.TempDir(), "xtables.lock")
+	t.Setenv("XTABLES_LOCKFILE", file)
+	table, err := open("iptables-legacy", time.Millisecond)
+	succeed(t, err)
+
+	lock, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	succeed(t, err)
+	defer lock.Close()
+	succeed(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
+	if err := table.Add(t.Context(), smtp); !errors.Is(err, ErrLocked) {
+		t.Errorf("Add while the lock is held: got %v, want ErrLocked", err)
+	}
+
+	succeed(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_UN))
+	h.enter()
+	succeed(t, table.Add(t.Context(), smtp))
+	equal(t, "after the lock was free", redirects(t, table), []string{smtp.String()})
+}
+
+func TestCancelled(t *testing.T) {
+	onBackends(t, func(t *testing.T, _ host, table *Table, backend string) {
+		succeed(t, table.Add(t.Context(), smtp))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, listed := table.Redirects(ctx)
+		for what, err := range map[string]error{
+			"Redirects":        listed,
+			"Add":              table.Add(ctx, dns),
+			"Delete":           table.Delete(ctx, smtp),
+			"Remove":           table.Remove(ctx, Tagged{Spec: smtp.spec()}),
+			"HoldConntrack":    table.HoldConntrack(ctx),
+			"ReleaseConntrack": table.ReleaseConntrack(ctx),
+		} {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: got %v, want context.Canceled", what, err)
+			}
+		}
+		equal(t, "rules after cancelled calls", redirects(t, table), []string{smtp.String()})
+	})
+}
+
+// TestUnprivileged has a host whose user may not touch the tables: the error
+// must say what is missing.
+func TestUnprivileged(t *testing.T) {
+	need(t, "netns", "setpriv")
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			need(t, backend)
+			newHost(t)
+			t.Setenv("XTABLES_LOCKFILE", filepath.Join(t.TempDir(), "xtables.lock"))
+			script := filepath.Join(t.TempDir(), "iptables")
+			text := "#!/bin/sh\nexec setpriv --bounding-set=-all --inh-caps=-all --reuid=65534 " + backend + ` "$@"` + "\n"
+			succeed(t, os.WriteFile(script, []byte(text), 0o755))
+			if _, err := open(script, time.Second); err == nil || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
+				t.Errorf("got error %v, want one that names CAP_NET_ADMIN", err)
+			}
+		})
+	}
+}

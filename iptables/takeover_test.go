@@ -1,0 +1,200 @@
+package iptables
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+)
+
+// patience bounds what only ever takes long on a machine that does not get on.
+const patience = 2 * time.Minute
+
+// relay is a node that is not MASTER and the client that its MASTER forwards
+// for:
+//
+//	client 10.1.0.9 ───wire─── node 10.1.0.2, listens on 0.0.0.0:25
+//
+// The client has a static neighbour entry with the node's hardware address for
+// the VIP 10.1.0.100, so that its packets arrive as if a MASTER had sent them
+// on by direct routing.
+type relay struct {
+	t            *testing.T
+	node, client host
+	table        *Table
+}
+
+func newRelay(t *testing.T, backend string) relay {
+	t.Helper()
+	need(t, "netns", backend)
+	client, node := newHost(t), newHost(t)
+	_, mac := connect(client, node)
+	client.address("10.1.0.9/24")
+	node.address("10.1.0.2/24")
+	client.netlink(func(n *netlink.Handle) error {
+		wire, err := n.LinkByName("wire")
+		if err != nil {
+			return err
+		}
+		return n.NeighAdd(&netlink.Neigh{
+			LinkIndex:    wire.Attrs().Index,
+			State:        netlink.NUD_PERMANENT,
+			IP:           vip.AsSlice(),
+			HardwareAddr: mac,
+		})
+	})
+	node.enter()
+	r := relay{t, node, client, openTable(t, backend)}
+	r.serve()
+	return r
+}
+
+// serve runs a server on the node that greets each client with the address it
+// was reached at, and then echoes.
+func (r relay) serve() {
+	r.t.Helper()
+	r.node.enter()
+	listener, err := net.Listen("tcp4", "0.0.0.0:25")
+	succeed(r.t, err)
+	var group sync.WaitGroup
+	r.t.Cleanup(func() {
+		listener.Close()
+		group.Wait()
+	})
+	group.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() {
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(patience))
+				_, _ = io.WriteString(conn, conn.LocalAddr().String()+"\n")
+				_, _ = io.Copy(conn, conn)
+			})
+		}
+	})
+}
+
+// dial connects the client to the VIP and checks which address of the node the
+// connection ended at.
+func (r relay) dial(want string) net.Conn {
+	r.t.Helper()
+	r.client.enter()
+	conn, err := net.DialTimeout("tcp4", "10.1.0.100:25", patience)
+	succeed(r.t, err)
+	r.t.Cleanup(func() { conn.Close() })
+	succeed(r.t, conn.SetDeadline(time.Now().Add(patience)))
+	greeting := make([]byte, len(want)+1)
+	if _, err := io.ReadFull(conn, greeting); err != nil || string(greeting) != want+"\n" {
+		r.t.Fatalf("greeting %q, %v; want %q", greeting, err, want)
+	}
+	return conn
+}
+
+// echo sends a message over the connection and waits for it to come back.
+func echo(conn net.Conn) error {
+	message := []byte("are you still there?")
+	if _, err := conn.Write(message); err != nil {
+		return err
+	}
+	answer := make([]byte, len(message))
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		return err
+	}
+	if !bytes.Equal(answer, message) {
+		return errors.New("the echo is another message")
+	}
+	return nil
+}
+
+// addVIP makes the node the owner of the VIP.
+func (r relay) addVIP() { r.node.address(vip.String() + "/32") }
+
+// alive checks that the connection still works.
+func (r relay) alive(conn net.Conn, when string) {
+	r.t.Helper()
+	if err := echo(conn); err != nil {
+		r.t.Errorf("connection %s: %v", when, err)
+	}
+}
+
+// TestConnectionOutlivesTakeover: the node accepts a connection by the rule and
+// then becomes MASTER. The connection must live on, whichever of VIP and rule
+// changes first; the next connection must reach the VIP itself.
+func TestConnectionOutlivesTakeover(t *testing.T) {
+	for _, backend := range backends {
+		for _, rule := range []Redirect{smtp, {VIP: vip, Protocol: "tcp", Port: 25}, all} {
+			t.Run(backend+" "+rule.String(), func(t *testing.T) {
+				t.Run("VIP first", func(t *testing.T) {
+					r := newRelay(t, backend)
+					succeed(t, r.table.Add(t.Context(), rule))
+					conn := r.dial("10.1.0.2:25")
+					r.addVIP()
+					r.alive(conn, "with VIP and rule")
+					r.node.enter()
+					succeed(t, r.table.Delete(t.Context(), rule))
+					r.alive(conn, "after the takeover")
+					r.alive(r.dial("10.1.0.100:25"), "made after the takeover")
+				})
+				t.Run("rule first", func(t *testing.T) {
+					r := newRelay(t, backend)
+					succeed(t, r.table.Add(t.Context(), rule))
+					conn := r.dial("10.1.0.2:25")
+					r.node.enter()
+					succeed(t, r.table.Delete(t.Context(), rule))
+					r.alive(conn, "with neither VIP nor rule")
+					r.addVIP()
+					r.alive(conn, "after the takeover")
+					r.alive(r.dial("10.1.0.100:25"), "made after the takeover")
+				})
+			})
+		}
+	}
+}
+
+// TestConnectionOutlivesFlush: somebody flushes the nat table of a node that
+// serves a connection by the rule, or that has just become MASTER and still
+// serves one that it accepted before.
+func TestConnectionOutlivesFlush(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			r := newRelay(t, backend)
+			succeed(t, r.table.HoldConntrack(t.Context()))
+			succeed(t, r.table.Add(t.Context(), smtp))
+			conn := r.dial("10.1.0.2:25")
+			r.node.run(backend, "-t", "nat", "-F")
+			r.alive(conn, "after a flush on a BACKUP")
+			r.addVIP()
+			r.node.run(backend, "-t", "nat", "-F")
+			r.alive(conn, "after a flush on a MASTER")
+		})
+	}
+}
+
+// TestWhyConntrackIsHeld shows the fault that HoldConntrack is for. If it fails
+// because the connection lives on, this kernel keeps tracking by itself and the
+// rule is not needed any more.
+func TestWhyConntrackIsHeld(t *testing.T) {
+	for _, backend := range backends {
+		t.Run(backend, func(t *testing.T) {
+			r := newRelay(t, backend)
+			succeed(t, r.table.Add(t.Context(), smtp))
+			conn := r.dial("10.1.0.2:25")
+			r.addVIP()
+			r.alive(conn, "with VIP and rule")
+			r.node.enter()
+			succeed(t, r.table.Remove(t.Context(), Tagged{Spec: smtp.spec()}))
+			if err := echo(conn); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("connection after its rule was deleted and nothing held conntrack: %v, want a reset", err)
+			}
+		})
+	}
+}
