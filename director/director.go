@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/hook"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/vrrp"
@@ -234,14 +235,23 @@ func (d *Director) end(cause error) error {
 	return d.Memory.Remove()
 }
 
-// endHooks lets the commands that run or wait come to their end.
+// endHooks lets the commands that run or wait come to their end, those of all
+// instances side by side. Two commands may still have to run in each, the
+// specific one and the generic one.
 func (d *Director) endHooks() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
-	defer cancel()
-	var errs []error
-	for _, i := range d.currentInstances() {
-		errs = append(errs, i.hooks.end(ctx))
+	longest := hook.DefaultTimeout
+	instances := d.currentInstances()
+	for _, i := range instances {
+		longest = max(longest, i.config.Hooks.Timeout)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*longest)
+	defer cancel()
+	errs := make([]error, len(instances))
+	var ending sync.WaitGroup
+	for n, i := range instances {
+		ending.Go(func() { errs[n] = i.hooks.end(ctx) })
+	}
+	ending.Wait()
 	return errors.Join(errs...)
 }
 

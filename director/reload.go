@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/hook"
 )
 
 // reloadRequest asks the loop to go over to another configuration.
@@ -115,7 +116,7 @@ func (d *Director) retire(i *instance) {
 		d.notify(t)
 	}
 	d.retired.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*max(hook.DefaultTimeout, i.config.Hooks.Timeout))
 		defer cancel()
 		if err := i.hooks.end(ctx); err != nil {
 			d.Log.Warn("hooks of a removed instance", "instance", i.config.Router.Name, "err", err)

@@ -61,12 +61,9 @@ type boundConn struct {
 }
 
 func bind(ctx context.Context, conn net.Conn) *boundConn {
-	if deadline, ok := ctx.Deadline(); ok {
-		// Only a closed connection refuses a deadline, and says so when read.
-		_ = conn.SetDeadline(deadline)
-	}
 	b := &boundConn{Conn: conn, done: make(chan struct{})}
 	b.release = context.AfterFunc(ctx, func() {
+		// Only a closed connection refuses, and then there is nothing to end.
 		_ = conn.SetDeadline(time.Unix(1, 0))
 		close(b.done)
 	})

@@ -2,12 +2,14 @@ package healthcheck
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 )
 
 // maxHTTPReply is how much of a reply is read, head and body, in bytes.
@@ -46,15 +48,16 @@ func dialogueHTTP(ctx context.Context, d dialer, s Spec) (string, error) {
 // unless that is the scheme's own.
 func (s Spec) httpHost() string {
 	own := map[Kind]uint16{HTTP: 80, HTTPS: 443}[s.Kind]
+	address := s.Target.Addr().WithZone("") // a zone means nothing to the server
 	switch {
 	case s.HTTP.Host != "":
 		return s.HTTP.Host
 	case s.Target.Port() != own:
-		return s.Target.String()
-	case s.Target.Addr().Is4():
-		return s.Target.Addr().String()
+		return netip.AddrPortFrom(address, s.Target.Port()).String()
+	case address.Is4():
+		return address.String()
 	}
-	return "[" + s.Target.Addr().WithZone("").String() + "]"
+	return "[" + address.String() + "]"
 }
 
 func writeRequest(w io.Writer, path, host string) error {
@@ -67,13 +70,10 @@ func writeRequest(w io.Writer, path, host string) error {
 }
 
 func readResponse(r io.Reader, accepted StatusSet) (string, error) {
-	limit := &io.LimitedReader{R: r, N: maxHTTPReply}
-	resp, err := readHead(bufio.NewReader(limit))
-	if limit.N == 0 && err != nil {
-		err = fmt.Errorf("head of more than %d bytes", maxHTTPReply)
-	}
+	source := &boundedReader{r: r, left: maxHTTPReply}
+	resp, err := readHead(bufio.NewReader(source))
 	if err != nil {
-		return "", dialogueFailed("reply", err)
+		return "", dialogueFailed("reply", cmp.Or(source.err, err))
 	}
 	defer resp.Body.Close()
 	seen := "status " + resp.Status
@@ -81,10 +81,30 @@ func readResponse(r io.Reader, accepted StatusSet) (string, error) {
 		return "", &failure{L7STS, seen}
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
-	if err == nil || limit.N == 0 || endsByClosing(resp) && errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == nil || source.left == 0 || endsByClosing(resp) && errors.Is(err, io.ErrUnexpectedEOF) {
 		return seen, nil
 	}
-	return "", dialogueFailed("body after "+seen, err)
+	return "", dialogueFailed("body after "+seen, cmp.Or(source.err, err))
+}
+
+// boundedReader ends with an error when as much as left has been read. It keeps
+// the error that ended it: a parser that is left with half a line calls that
+// malformed, and hides that the server stopped.
+type boundedReader struct {
+	r    io.Reader
+	left int
+	err  error
+}
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		b.err = fmt.Errorf("more than %d bytes", maxHTTPReply)
+		return 0, b.err
+	}
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	b.err = err
+	return n, err
 }
 
 // readHead reads the head of the final response, past interim ones (RFC 9110

@@ -93,6 +93,8 @@ func TestHTTPHost(t *testing.T) {
 		{HTTPS, "192.0.2.1:80", "", "192.0.2.1:80"},
 		{HTTP, "[2001:db8::1]:80", "", "[2001:db8::1]"},
 		{HTTP, "[2001:db8::1]:81", "", "[2001:db8::1]:81"},
+		{HTTP, "[fe80::1%eth0]:80", "", "[fe80::1]"},
+		{HTTP, "[fe80::1%eth0]:81", "", "[fe80::1]:81"},
 		{HTTP, "192.0.2.1:81", "www.example", "www.example"},
 	} {
 		s := specOf(test.kind, netip.MustParseAddrPort(test.target))
@@ -129,7 +131,8 @@ func TestHTTPReplies(t *testing.T) {
 		"status out of range":    {"HTTP/1.1 999 hm\r\n\r\n", L7STS, "status 999 hm"},
 		"escape in the phrase":   {"HTTP/1.1 500 \x1b[31mred\r\n\r\n", L7STS, "status 500 ?[31mred"},
 		"nothing":                {"", L7RSP, "reply: closed by the server"},
-		"half a head":            {ok + "Content-Le", L7RSP, "reply: closed by the server"},
+		"half a head":            {ok + "Content-Length: 4\r\n", L7RSP, "reply: closed by the server"},
+		"half a header":          {ok + "Content-Le", L7RSP, "reply: closed by the server"},
 		"half a body":            {ok + "Content-Length: 9\r\n\r\nbody", L7RSP, "body after status 200 OK: closed by the server"},
 		"half a chunk":           {ok + "Transfer-Encoding: chunked\r\n\r\n9\r\nbody", L7RSP, "body after status 200 OK: closed by the server"},
 		"garbage for a chunk":    {ok + "Transfer-Encoding: chunked\r\n\r\n\x07\r\n", L7RSP, "body after status 200 OK: "},
@@ -138,8 +141,8 @@ func TestHTTPReplies(t *testing.T) {
 		"header that is none":    {ok + "no colon\r\n\r\n", L7RSP, "reply: malformed MIME header"},
 		"lengths that differ":    {ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", L7RSP, "reply: "},
 		"head up to the limit":   {ok + "X: " + strings.Repeat("x", maxHTTPReply-len(ok)-7) + "\r\n\r\n", L7OK, "status 200 OK"},
-		"head beyond the limit":  {ok + "X: " + strings.Repeat("x", maxHTTPReply-len(ok)-6) + "\r\n\r\n", L7RSP, "reply: head of more than 65536 bytes"},
-		"interim replies no end": {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 5000), L7RSP, "reply: head of more than 65536 bytes"},
+		"head beyond the limit":  {ok + "X: " + strings.Repeat("x", maxHTTPReply-len(ok)-6) + "\r\n\r\n", L7RSP, "reply: more than 65536 bytes"},
+		"interim replies no end": {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 5000), L7RSP, "reply: more than 65536 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := serve(t, func(conn net.Conn) {
@@ -172,8 +175,8 @@ func TestHTTPHostile(t *testing.T) {
 		"endless body":           {after("HTTP/1.1 200 OK\r\n\r\n", flood("x")), L7OK, "status 200 OK"},
 		"endless body by length": {after("HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n", flood("x")), L7OK, "status 200 OK"},
 		"endless chunk":          {after("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", flood("x")), L7OK, "status 200 OK"},
-		"endless head":           {after("HTTP/1.1 200 OK\r\n", flood("X: x\r\n")), L7RSP, "reply: head of more than 65536 bytes"},
-		"endless status line":    {after("HTTP/1.1 200 ", flood("x")), L7RSP, "reply: head of more than 65536 bytes"},
+		"endless head":           {after("HTTP/1.1 200 OK\r\n", flood("X: x\r\n")), L7RSP, "reply: more than 65536 bytes"},
+		"endless status line":    {after("HTTP/1.1 200 ", flood("x")), L7RSP, "reply: more than 65536 bytes"},
 		"endless body of a no":   {after("HTTP/1.1 500 no\r\n\r\n", flood("x")), L7STS, "status 500 no"},
 	} {
 		t.Run(name, func(t *testing.T) {

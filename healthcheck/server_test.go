@@ -2,7 +2,6 @@ package healthcheck
 
 import (
 	"bufio"
-	"context"
 	"net"
 	"net/netip"
 	"strings"
@@ -10,15 +9,15 @@ import (
 	"testing"
 )
 
-// serve answers each connection to a listener on loopback with handle, until
-// the test ends.
+// serve answers each connection to a listener on loopback with handle. When the
+// test ends it waits for each handle to return, as it will when the client has
+// closed.
 func serve(t *testing.T, handle func(net.Conn)) netip.AddrPort {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	var servers sync.WaitGroup
 	servers.Go(func() {
 		for {
@@ -27,7 +26,6 @@ func serve(t *testing.T, handle func(net.Conn)) netip.AddrPort {
 				return
 			}
 			servers.Go(func() {
-				defer context.AfterFunc(ctx, func() { conn.Close() })()
 				defer conn.Close()
 				handle(conn)
 			})
@@ -35,7 +33,6 @@ func serve(t *testing.T, handle func(net.Conn)) netip.AddrPort {
 	})
 	t.Cleanup(func() {
 		listener.Close()
-		cancel()
 		servers.Wait()
 	})
 	return addrPort(listener.Addr())

@@ -81,7 +81,10 @@ func TestSMTPHostile(t *testing.T) {
 		handle func(net.Conn)
 		reason string
 	}{
-		"reset":               {reset, "greeting: connection reset by peer"},
+		"reset": {func(c net.Conn) {
+			script(t, "S: 220 mx\nC: EHLO director.example")(c)
+			reset(c)
+		}, "EHLO: connection reset by peer"},
 		"endless line":        {flood(strings.Repeat("2", 4096)), "greeting: line of more than 1024 bytes"},
 		"endless greeting":    {flood("220-mx\r\n"), "greeting: reply of more than 100 lines"},
 		"random bytes":        {flood("\x00\xff\n\x16\x03\x01"), "greeting: not an SMTP reply"},

@@ -41,7 +41,7 @@ type Spec struct {
 	Retries    int
 	RetryDelay time.Duration
 	// Rise and Fall are the consecutive successes and failures that change the
-	// verdict, >= 1.
+	// verdict, >= 1; what counts at the start is told at Threshold.
 	Rise, Fall int
 	// InitiallyUp starts with the verdict up instead of down.
 	InitiallyUp bool

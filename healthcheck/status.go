@@ -1,85 +1,37 @@
 package healthcheck
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-)
+import "time"
 
-// The status codes that can be listed (RFC 9110 15).
-const (
-	minStatus = 100
-	maxStatus = 599
-)
+// Status is where a check stands.
+type Status struct {
+	Verdict
+	// Since is when State became what it is.
+	Since time.Time
+	// Last is the outcome of the last attempt, and LastFailure that of the last
+	// one that failed; the zero Result is none.
+	Last, LastFailure Result
+	// Successes and Failures count attempts by outcome; Inconclusive counts
+	// those that this host could not carry out.
+	Successes, Failures, Inconclusive uint64
+}
 
-// StatusSet is a set of HTTP status codes, 100..599. It is comparable; the zero
-// value is empty.
-type StatusSet [(maxStatus - minStatus + 64) / 64]uint64
-
-// ParseStatus reads a list of codes and ranges, "200-299, 301". It is an error
-// if the list is empty, a code is not 100..599 or a range runs backwards.
-func ParseStatus(list string) (StatusSet, error) {
-	var set StatusSet
-	for item := range strings.SplitSeq(list, ",") {
-		first, last, isRange := strings.Cut(item, "-")
-		if !isRange {
-			last = first
-		}
-		low, err := parseStatusCode(first)
-		if err != nil {
-			return StatusSet{}, fmt.Errorf("status list %q: %w", list, err)
-		}
-		high, err := parseStatusCode(last)
-		if err != nil {
-			return StatusSet{}, fmt.Errorf("status list %q: %w", list, err)
-		}
-		if high < low {
-			return StatusSet{}, fmt.Errorf("status list %q: range %d-%d runs backwards", list, low, high)
-		}
-		for code := low; code <= high; code++ {
-			set.add(code)
-		}
+// after is the status after one more attempt.
+func (s Status) after(t Threshold, r Result) Status {
+	s.Last = r
+	if !r.Conclusive() {
+		s.Inconclusive++
+		return s
 	}
-	return set, nil
-}
-
-func parseStatusCode(s string) (int, error) {
-	s = strings.Trim(s, " \t")
-	code, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || len(s) != 3 || code < minStatus || code > maxStatus {
-		return 0, fmt.Errorf("%q is not a status code (%d..%d)", s, minStatus, maxStatus)
+	if r.OK {
+		s.Successes++
+	} else {
+		s.Failures++
+		s.LastFailure = r
 	}
-	return int(code), nil
-}
-
-func (s *StatusSet) add(code int) {
-	bit := code - minStatus
-	s[bit/64] |= 1 << (bit % 64)
-}
-
-// Contains reports whether code is in the set.
-func (s StatusSet) Contains(code int) bool {
-	bit := code - minStatus
-	return bit >= 0 && code <= maxStatus && s[bit/64]&(1<<(bit%64)) != 0
-}
-
-// String is the canonical form, which ParseStatus reads: ascending, neighbours
-// joined, "200-299,301". Equal sets have equal strings.
-func (s StatusSet) String() string {
-	var items []string
-	for code := minStatus; code <= maxStatus; code++ {
-		if !s.Contains(code) {
-			continue
-		}
-		first := code
-		for s.Contains(code + 1) {
-			code++
-		}
-		item := strconv.Itoa(first)
-		if code > first {
-			item += "-" + strconv.Itoa(code)
-		}
-		items = append(items, item)
+	from := s.State
+	s.Verdict = t.Next(s.Verdict, r.OK)
+	if s.State != from {
+		s.Since = r.At.Add(r.Duration)
 	}
-	return strings.Join(items, ",")
+	return s
 }

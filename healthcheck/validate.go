@@ -11,7 +11,7 @@ import (
 func (s Spec) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("check "+s.String()+": "+format, args...))
+		errs = append(errs, fmt.Errorf("check %v: %w", s, fmt.Errorf(format, args...)))
 	}
 	if _, ok := kinds[s.Kind]; !ok {
 		wrong("unknown kind %q", s.Kind)

@@ -47,6 +47,9 @@ func TestValidate(t *testing.T) {
 		`host "http://a" must be a name`:             func(s *Spec) { s.Kind, s.HTTP = HTTPS, HTTPOptions{Path: "/", Host: "http://a", Status: "200"} },
 		`status list "": "" is not a status code`:    func(s *Spec) { s.Kind, s.HTTP = HTTP, HTTPOptions{Path: "/"} },
 		"check smtp 192.0.2.1:25: interval must be ": func(s *Spec) { s.Interval, s.Timeout = 0, 0 },
+		"check smtp [fe80::1%eth0]:25: interval must be positive, got 0s": func(s *Spec) {
+			s.Target, s.Interval = netip.MustParseAddrPort("[fe80::1%eth0]:25"), 0
+		},
 	} {
 		s := specOf(SMTP, anywhere)
 		spoil(&s)

@@ -130,7 +130,7 @@ func (t *Table) Delete(ctx context.Context, r Redirect) error {
 	if len(rules) == 0 {
 		return nil
 	}
-	held := error(nil)
+	held := t.HoldConntrack(ctx)
 	if errors.Is(held, ErrLocked) || ctx.Err() != nil {
 		return held
 	}
@@ -208,16 +208,4 @@ func explain(err error) error {
 		return fmt.Errorf("%s: the kernel has no such table: modprobe iptable_nat, or nft_chain_nat for iptables-nft", text)
 	}
 	return errors.New(text)
-}
-
-// ConntrackHeld reports whether the rule of HoldConntrack is there.
-func (t *Table) ConntrackHeld(ctx context.Context) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("list rules of %s %s: %w", holdTable, holdChain, err)
-	}
-	held, err := t.command.Exists(holdTable, holdChain, holdSpec()...)
-	if err != nil {
-		return false, fmt.Errorf("list rules of %s %s: %w", holdTable, holdChain, explain(err))
-	}
-	return held, nil
 }

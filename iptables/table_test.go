@@ -173,14 +173,14 @@ func TestHoldConntrack(t *testing.T) {
 		for range 2 {
 			succeed(t, table.HoldConntrack(t.Context()))
 		}
-		if holds() != 1 {
-			t.Errorf("%d rules hold conntrack after two calls, want 1", holds())
+		if held, err := table.ConntrackHeld(t.Context()); !held || err != nil || holds() != 1 {
+			t.Errorf("held %v, %v by %d rules after two calls, want by 1", held, err, holds())
 		}
 		for range 2 {
 			succeed(t, table.ReleaseConntrack(t.Context()))
 		}
-		if holds() != 0 {
-			t.Errorf("%d rules hold conntrack after release, want 0", holds())
+		if held, err := table.ConntrackHeld(t.Context()); held || err != nil || holds() != 0 {
+			t.Errorf("held %v, %v by %d rules after release, want by none", held, err, holds())
 		}
 	})
 }

@@ -130,9 +130,14 @@ func (r relay) alive(conn net.Conn, when string) {
 // then becomes MASTER. The connection must live on, whichever of VIP and rule
 // changes first; the next connection must reach the VIP itself.
 func TestConnectionOutlivesTakeover(t *testing.T) {
+	rules := map[string]Redirect{
+		"requests to a port": smtp,
+		"a port":             {VIP: vip, Protocol: "tcp", Port: 25},
+		"all TCP":            all,
+	}
 	for _, backend := range backends {
-		for _, rule := range []Redirect{smtp, {VIP: vip, Protocol: "tcp", Port: 25}, all} {
-			t.Run(backend+" "+rule.String(), func(t *testing.T) {
+		for name, rule := range rules {
+			t.Run(backend+" "+name, func(t *testing.T) {
 				t.Run("VIP first", func(t *testing.T) {
 					r := newRelay(t, backend)
 					succeed(t, r.table.Add(t.Context(), rule))

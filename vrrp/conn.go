@@ -17,7 +17,7 @@ type Packet struct {
 }
 
 // Conn carries adverts on one interface. One goroutine uses it; only
-// SetReadDeadline may be called by others meanwhile.
+// SetReadDeadline may be called by others, at any time, also after Close.
 type Conn interface {
 	// Source is the address adverts are sent from.
 	Source() netip.Addr

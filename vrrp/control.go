@@ -14,8 +14,8 @@ type orders struct {
 	mu       sync.Mutex
 	pending  bool
 	config   *Config
-	priority uint8 // 0: no change
-	faults   map[string]string
+	priority uint8             // 0: no change
+	faults   map[string]string // replaced, never changed: Run reads it
 	detach   bool
 	conn     Conn          // what Run may be waiting on
 	wake     chan struct{} // or this, without a Conn
@@ -43,7 +43,7 @@ func (o *orders) take() (config *Config, priority uint8, faults map[string]strin
 	defer o.mu.Unlock()
 	config, priority = o.config, o.priority
 	o.config, o.priority, o.pending = nil, 0, false
-	return config, priority, maps.Clone(o.faults), o.detach
+	return config, priority, o.faults, o.detach
 }
 
 // arm sets Run's next wait to end at the deadline, or says that there are
@@ -58,23 +58,22 @@ func (o *orders) arm(conn Conn, deadline time.Time) (bool, error) {
 	return true, conn.SetReadDeadline(deadline)
 }
 
-// forget makes give leave the Conn alone: it is about to be closed.
-func (o *orders) forget() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.conn = nil
-}
-
 // SetFault takes the router to FAULT, or keeps it there, for as long as a cause
 // is set. Setting a cause again replaces its detail. It does not wait.
 func (r *Router) SetFault(cause, detail string) {
-	r.orders.give(func() { r.orders.faults[cause] = detail })
+	r.orders.give(func() {
+		r.orders.faults = maps.Clone(r.orders.faults)
+		r.orders.faults[cause] = detail
+	})
 }
 
 // ClearFault withdraws a cause, set or not. With the last one gone the router
 // opens its socket anew and waits as BACKUP. It does not wait.
 func (r *Router) ClearFault(cause string) {
-	r.orders.give(func() { delete(r.orders.faults, cause) })
+	r.orders.give(func() {
+		r.orders.faults = maps.Clone(r.orders.faults)
+		delete(r.orders.faults, cause)
+	})
 }
 
 // SetPriority changes the effective priority, 1..254, until the next call; the

@@ -50,11 +50,15 @@ type State struct {
 	// PreemptAfter is when a pending preempt delay ends; zero if none.
 	PreemptAfter time.Time
 	// MasterAddress and MasterPriority are those of the last advert of another
-	// MASTER that this router heard while it was, or became, Backup, and Heard
-	// is when. All zero before the first, and when that MASTER says it leaves.
+	// MASTER that this router heard while it was, or became, Backup. Zero
+	// before the first, and when that MASTER says it leaves.
 	MasterAddress  netip.Addr
 	MasterPriority uint8
-	Heard          time.Time
+	// SlowHeard is when a version 3 advert with more than twice the configured
+	// interval was last accepted, and SlowTrust the longest interval that such
+	// adverts are believed since.
+	SlowHeard time.Time
+	SlowTrust time.Duration
 	// Expect is why this router will be MASTER if Deadline passes in Backup.
 	Expect Reason
 	// Asserted says that a losing advert was answered since the last regular
@@ -174,7 +178,7 @@ func (c Config) backupHears(s State, ev AdvertReceived, now time.Time) State {
 		s.Deadline = now.Add(c.Version.SkewTime(s.Priority, s.MasterInterval))
 		s.Expect = ReasonMasterLeft
 		if ev.From == s.MasterAddress {
-			s.MasterAddress, s.MasterPriority, s.Heard = netip.Addr{}, 0, time.Time{}
+			s.MasterAddress, s.MasterPriority = netip.Addr{}, 0
 		}
 		return s
 	}
@@ -189,12 +193,12 @@ func (c Config) backupHears(s State, ev AdvertReceived, now time.Time) State {
 	}
 	if lower { // (470): the timer runs on, or a lower MASTER would hold us off for ever
 		s.Expect = ReasonPreempting
-		return heard(s, ev, now)
+		return heard(s, ev)
 	}
-	s.MasterInterval = c.believe(s, ev, now) // (450), (455)
-	s.Deadline = now.Add(c.masterDown(s))    // (460)
+	s = c.learn(s, ev, now)               // (450), (455)
+	s.Deadline = now.Add(c.masterDown(s)) // (460)
 	s.Expect = ReasonMasterDown
-	return heard(s, ev, now)
+	return heard(s, ev)
 }
 
 // master is RFC 5798 section 6.4.3.
@@ -245,8 +249,7 @@ func (c Config) masterHears(s State, ev AdvertReceived, now time.Time) (State, [
 
 // yield is (740) to (765).
 func (c Config) yield(s State, ev AdvertReceived, why Reason, now time.Time) (State, []Action) {
-	s.MasterInterval = c.believe(s, ev, now)
-	s = heard(c.toBackup(s, now), ev, now)
+	s = heard(c.toBackup(c.learn(s, ev, now), now), ev)
 	return s, []Action{Become{Backup, why}}
 }
 
@@ -265,8 +268,8 @@ func (c Config) stalled(s State, now time.Time) bool {
 }
 
 // heard remembers who is MASTER.
-func heard(s State, ev AdvertReceived, now time.Time) State {
-	s.MasterAddress, s.MasterPriority, s.Heard = ev.From, ev.Priority, now
+func heard(s State, ev AdvertReceived) State {
+	s.MasterAddress, s.MasterPriority = ev.From, ev.Priority
 	return s
 }
 
@@ -275,25 +278,30 @@ func (c Config) masterDown(s State) time.Duration {
 	return c.Version.MasterDownInterval(s.Priority, s.MasterInterval)
 }
 
-// believe is the interval to learn from an accepted advert: the one it says
-// (450), (745), as long as that is at most twice the configured one. A greater
-// one is believed only up to twice the silence its sender has just kept, so
-// that one forged advert, which may say 40.95s, leaves the VIPs without a MASTER
-// for little more than six configured intervals instead of two minutes. A MASTER
-// that really is that slow shows it with its second advert and is then waited
-// for as the RFC says.
-//
-// A silence much longer than the interval it claims is not the gap between two
-// adverts and shows nothing.
-func (c Config) believe(s State, ev AdvertReceived, now time.Time) time.Duration {
-	if c.Version == V2 {
-		return c.Interval
+// learn takes over the interval of an accepted advert, (450) and (745), as long
+// as that is at most twice the configured one. A greater one must earn trust: the
+// first such advert is believed up to twice the configured interval, each later
+// one up to twice the trust or the pause before it, whichever is longer. So one
+// forged advert, which may say 40.95s, leaves the VIPs without a MASTER for
+// little more than six configured intervals instead of two minutes; a MASTER that
+// really is that slow is after its second advert waited for as the RFC says, or
+// after a few more if others disturb it.
+func (c Config) learn(s State, ev AdvertReceived, now time.Time) State {
+	s.MasterInterval = ev.Interval
+	switch twice := 2 * c.Interval; {
+	case c.Version == V2:
+		s.MasterInterval = c.Interval
+	case ev.Interval > twice:
+		switch pause := now.Sub(s.SlowHeard); {
+		case pause > 2*MaxIntervalV3: // no sender is that slow: a new story
+			s.SlowTrust = twice
+		case pause >= c.Interval: // a burst shows nothing
+			s.SlowTrust = min(2*max(s.SlowTrust, pause), MaxIntervalV3)
+		}
+		s.SlowHeard = now
+		s.MasterInterval = min(ev.Interval, max(s.SlowTrust, twice))
 	}
-	bound := 2 * c.Interval
-	if silence := now.Sub(s.Heard); ev.From == s.MasterAddress && silence < 2*ev.Interval {
-		bound = max(bound, 2*silence)
-	}
-	return min(ev.Interval, bound)
+	return s
 }
 
 // setPriority moves a running Master_Down_Timer by what Master_Down_Interval

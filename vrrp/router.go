@@ -33,7 +33,8 @@ type RouterConfig struct {
 	// be used at the first try.
 	Resume bool
 	// Observe, unless nil, is called with every change of role, from Run's
-	// goroutine and in order. It must not block: adverts wait for it.
+	// goroutine and in order. It must not block: adverts wait for it. It may
+	// call the Router's methods.
 	Observe func(Transition)
 	// Dial is Dial unless set.
 	Dial DialFunc
@@ -185,7 +186,6 @@ func (r *Router) connect() {
 	case Fault:
 		r.step(Recover{}, time.Now())
 	}
-	r.resume = false
 	r.publish()
 }
 
@@ -195,7 +195,7 @@ func (r *Router) fail(err error) {
 	if r.trouble == "" {
 		r.counters.faultCauses[CauseInterface]++
 	}
-	r.trouble, r.resume = err.Error(), false
+	r.trouble = err.Error()
 	r.step(Trouble{}, time.Now())
 	r.disconnect()
 	r.redial = time.Now().Add(r.backoff)
@@ -206,7 +206,6 @@ func (r *Router) fail(err error) {
 // disconnect closes the socket, if there is one.
 func (r *Router) disconnect() {
 	if r.conn != nil {
-		r.orders.forget()
 		r.conn.Close()
 		r.conn = nil
 	}

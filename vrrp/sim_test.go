@@ -27,6 +27,8 @@ type host struct {
 	inbox  []AdvertReceived
 }
 
+func (h *host) String() string { return h.config.Source.String() }
+
 type delivery struct {
 	at time.Time
 	to *host

@@ -159,7 +159,8 @@ func fatal(t testing.TB, err error) {
 	}
 }
 
-// TestDecodeCounters gives every counter its own value, wider than 32 bits.
+// TestDecodeCounters gives every counter its own value, wider than 32 bits, and
+// a weight wider than the 16 that ipvsadm writes.
 func TestDecodeCounters(t *testing.T) {
 	block := func(append64 bool) (b []byte) {
 		for kind := uint16(1); kind <= 10; kind++ {
@@ -178,6 +179,7 @@ func TestDecodeCounters(t *testing.T) {
 	}
 	narrow := Stats{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 	d := destinationKey(netip.MustParseAddrPort("192.0.2.11:25"))
+	d = appendUint32(d, destinationWeight, 70000)
 	d = appendUint32(d, destinationActive, 11)
 	d = appendUint32(d, destinationInactive, 12)
 	d = appendUint32(d, destinationPersistent, 13)
@@ -192,7 +194,7 @@ func TestDecodeCounters(t *testing.T) {
 			got, err := decodeDestination(c.message, 0)
 			fatal(t, err)
 			want := DestinationEntry{
-				Destination: Destination{Address: netip.MustParseAddrPort("192.0.2.11:25")},
+				Destination: Destination{Address: netip.MustParseAddrPort("192.0.2.11:25"), Weight: 70000},
 				Active:      11, Inactive: 12, Persistent: 13,
 				Stats: c.want,
 			}

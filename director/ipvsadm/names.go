@@ -55,8 +55,8 @@ func address(a netip.Addr) string {
 // SystemNames are the names that this host knows: hosts by /etc/hosts and DNS,
 // ports by a file in the format of /etc/services. Each is looked up once.
 type SystemNames struct {
-	ctx      context.Context
-	resolver *net.Resolver
+	ctx      context.Context // of the one listing that the names are for
+	lookup   func(ctx context.Context, address string) (names []string, err error)
 	hosts    map[netip.Addr]string
 	services map[servicePort]string
 }
@@ -79,7 +79,7 @@ func NewSystemNames(ctx context.Context, services io.Reader) (*SystemNames, erro
 	}
 	return &SystemNames{
 		ctx:      ctx,
-		resolver: net.DefaultResolver,
+		lookup:   net.DefaultResolver.LookupAddr,
 		hosts:    make(map[netip.Addr]string),
 		services: ports,
 	}, nil
@@ -89,7 +89,7 @@ func NewSystemNames(ctx context.Context, services io.Reader) (*SystemNames, erro
 func (n *SystemNames) Host(a netip.Addr) string {
 	name, known := n.hosts[a]
 	if !known {
-		if names, err := n.resolver.LookupAddr(n.ctx, a.String()); err == nil && len(names) > 0 {
+		if names, err := n.lookup(n.ctx, a.String()); err == nil && len(names) > 0 {
 			name = strings.TrimSuffix(names[0], ".")
 		}
 		n.hosts[a] = name

@@ -13,6 +13,9 @@ import (
 )
 
 const (
+	// answerTimeout bounds the wait for the kernel's answer, which the library
+	// would wait for without end.
+	answerTimeout = 10 * time.Second
 	// dumpTries and dumpPause say how often a listing is asked for again that
 	// a change has interrupted.
 	dumpTries = 20
@@ -29,6 +32,10 @@ type Conn struct {
 func Open() (*Conn, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
+		return nil, fmt.Errorf("rtnetlink: %w", err)
+	}
+	if err := handle.SetSocketTimeout(answerTimeout); err != nil {
+		handle.Close()
 		return nil, fmt.Errorf("rtnetlink: %w", err)
 	}
 	return &Conn{handle}, nil

@@ -31,6 +31,7 @@ type LAN struct {
 	down  map[netip.Addr]bool
 	froze map[netip.Addr]chan struct{}
 	sent  []Frame
+	tap   func(Frame)
 }
 
 // New makes an empty LAN.
@@ -90,6 +91,15 @@ func (l *LAN) Sent() []Frame {
 	return slices.Clone(l.sent)
 }
 
+// Tap has f called with every frame that is sent, in the sender's goroutine. f
+// must not call the LAN.
+func (l *LAN) Tap(f func(Frame)) { l.set(func() { l.tap = f }) }
+
+// Break makes the host's port fail its next read, and every one after.
+func (l *LAN) Break(host netip.Addr, err error) {
+	l.set(func() { l.ports[host].change(func() { l.ports[host].broken = err }) })
+}
+
 // Inject delivers a message to every port as if from sent it with this TTL.
 func (l *LAN) Inject(from, to netip.Addr, ttl uint8, message []byte) {
 	l.mu.Lock()
@@ -123,6 +133,7 @@ type port struct {
 	mu       sync.Mutex
 	queue    []vrrp.Packet
 	deadline time.Time
+	broken   error
 	changed  chan struct{} // closed at the next change of the above
 }
 
@@ -167,8 +178,8 @@ func (p *port) Read() (vrrp.Packet, error) {
 		if late {
 			return vrrp.Packet{}, os.ErrDeadlineExceeded
 		}
-		if packet, err := p.Poll(); err == nil {
-			return packet, nil
+		if packet, err := p.Poll(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return packet, err
 		}
 		if deadline.IsZero() {
 			<-changed
@@ -186,6 +197,9 @@ func (p *port) Read() (vrrp.Packet, error) {
 func (p *port) Poll() (vrrp.Packet, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.broken != nil {
+		return vrrp.Packet{}, p.broken
+	}
 	if len(p.queue) == 0 {
 		return vrrp.Packet{}, os.ErrDeadlineExceeded
 	}
@@ -206,7 +220,11 @@ func (p *port) Write(message []byte, to netip.Addr) error {
 	case l.down[p.host]:
 		return fmt.Errorf("send to %v: network is down", to)
 	}
-	l.sent = append(l.sent, Frame{At: time.Now(), From: p.host, To: to, Message: slices.Clone(message)})
+	f := Frame{At: time.Now(), From: p.host, To: to, Message: slices.Clone(message)}
+	l.sent = append(l.sent, f)
+	if l.tap != nil {
+		l.tap(f)
+	}
 	l.deliver(p.host, to, vrrp.TTL, message)
 	return nil
 }

@@ -1,0 +1,97 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// namePrefix marks namespaces as a lab's: lvsd-lab.PID.START.N.HOST, with
+	// the process that made it and when that was started, for process ids are
+	// used again.
+	namePrefix = "lvsd-lab."
+	netnsDir   = "/run/netns"
+)
+
+func newPrefix(n int32) string {
+	pid := os.Getpid()
+	return fmt.Sprintf("%s%d.%s.%d.", namePrefix, pid, startTime(pid), n)
+}
+
+// sweep removes the labs of processes that are gone.
+func sweep() error {
+	paths, err := filepath.Glob(filepath.Join(netnsDir, namePrefix+"*"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range paths {
+		name := filepath.Base(path)
+		if ownerAlive(name) {
+			continue
+		}
+		errs = append(errs, killInside(name), netns.DeleteNamed(name))
+	}
+	return errors.Join(errs...)
+}
+
+// ownerAlive tells whether the process that made a namespace still runs.
+func ownerAlive(name string) bool {
+	fields := strings.Split(strings.TrimPrefix(name, namePrefix), ".")
+	if len(fields) < 4 {
+		return false
+	}
+	pid, err := strconv.Atoi(fields[0])
+	return err == nil && startTime(pid) == fields[1]
+}
+
+// startTime is field 22 of /proc/PID/stat, or empty for no such process.
+func startTime(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	// The second field is a name in parentheses and may hold anything.
+	_, rest, _ := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	const afterName = 22 - 3
+	if fields := strings.Fields(rest); len(fields) > afterName {
+		return fields[afterName]
+	}
+	return ""
+}
+
+// killInside kills every process whose network namespace is the named one.
+// They are a lab's: nothing else could have entered it. Processes of this very
+// process are spared: the lab's own threads live there.
+func killInside(name string) error {
+	var ns unix.Stat_t
+	if err := unix.Stat(filepath.Join(netnsDir, name), &ns); err != nil {
+		return fmt.Errorf("namespace %s: %w", name, err)
+	}
+	paths, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range paths {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) != nil || st.Ino != ns.Ino || st.Dev != ns.Dev {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.Split(path, "/")[2])
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
+			errs = append(errs, fmt.Errorf("process %d: kill: %w", pid, err))
+		}
+	}
+	return errors.Join(errs...)
+}

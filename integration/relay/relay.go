@@ -1,0 +1,315 @@
+// Package relay builds the mail relay of examples/mail-relay out of lab hosts:
+// identical nodes with a real Postfix and lvsd each, and a client. Tests and the
+// demo use it; what they prove is theirs.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/control"
+	"github.com/lvsd/lvsd/integration/lab"
+)
+
+// binaryVariable names the lvsd program to run.
+const binaryVariable = "LVSD_BINARY"
+
+// The addresses of the field report that the example is made of.
+const (
+	vip         = "192.168.3.100"
+	firstRelay  = 101
+	clientHost  = "192.168.3.3/24"
+	relayFormat = "192.168.3.%d/24"
+)
+
+// Service is the address that clients connect to.
+var Service = netip.AddrPortFrom(netip.MustParseAddr(vip), 25)
+
+// Cluster is the relays and their client on one switch.
+type Cluster struct {
+	Lab    *lab.Lab
+	Relays []*Relay
+	Client *lab.Host
+	// Config is the path of the one file that every relay reads.
+	Config string
+	// Interval is the time between adverts in that file.
+	Interval time.Duration
+
+	t lab.TB
+}
+
+// Relay is one node.
+type Relay struct {
+	*lab.Host
+	Postfix *lab.Postfix
+	LVSD    *lab.Daemon
+
+	cluster *Cluster
+	run     string
+}
+
+// Options say what a cluster is made of.
+type Options struct {
+	// Relays is how many nodes there are, 1..4.
+	Relays int
+	// Example is the configuration file, examples/mail-relay/lvsd.toml.
+	Example string
+	// Edit changes the text of the file, unless nil.
+	Edit func(string) string
+}
+
+// New builds a cluster with Postfix running on every relay, and lvsd on none.
+func New(t lab.TB, o Options) *Cluster {
+	t.Helper()
+	c := &Cluster{Lab: lab.New(t), t: t}
+	text, err := os.ReadFile(o.Example)
+	if err != nil {
+		t.Fatalf("example: %v", err)
+	}
+	edited := c.scale(string(text))
+	if o.Edit != nil {
+		edited = o.Edit(edited)
+	}
+	c.Config = filepath.Join(c.Lab.Dir("etc"), "lvsd.toml")
+	c.Configure(edited)
+	c.Client = c.Lab.Host("client", clientHost)
+	for i := range o.Relays {
+		host := c.Lab.Host(fmt.Sprintf("relay%d", i+1), fmt.Sprintf(relayFormat, firstRelay+i))
+		c.Relays = append(c.Relays, &Relay{Host: host, cluster: c, run: c.Lab.Dir(host.Name, "run")})
+	}
+	for _, r := range c.Relays {
+		r.Run("ip", "link", "set", "lo", "up")
+		r.Postfix = r.StartPostfix()
+	}
+	return c
+}
+
+// Configure replaces the text of the file.
+func (c *Cluster) Configure(text string) {
+	c.t.Helper()
+	if err := os.WriteFile(c.Config, []byte(text), 0o600); err != nil {
+		c.t.Fatalf("configuration: %v", err)
+	}
+}
+
+// Text is the file as it is.
+func (c *Cluster) Text() string {
+	c.t.Helper()
+	text, err := os.ReadFile(c.Config)
+	if err != nil {
+		c.t.Fatalf("configuration: %v", err)
+	}
+	return string(text)
+}
+
+// scale makes the protocol's interval fit the speed of the machine.
+func (c *Cluster) scale(text string) string {
+	const written = `advert_interval = "2s"`
+	if !strings.Contains(text, written) {
+		c.t.Fatalf("the example has no %s", written)
+	}
+	c.Interval = time.Duration(math.Ceil(c.Lab.Scale())) * time.Second
+	return strings.ReplaceAll(text, written, fmt.Sprintf("advert_interval = %q", c.Interval))
+}
+
+// StartAll starts lvsd on every relay and waits until one is MASTER and the
+// others are its BACKUPs.
+func (c *Cluster) StartAll() {
+	c.t.Helper()
+	for _, r := range c.Relays {
+		r.StartLVSD()
+	}
+	c.WaitSettled()
+}
+
+// StartLVSD starts lvsd on the relay.
+func (r *Relay) StartLVSD() {
+	r.cluster.t.Helper()
+	binary := os.Getenv(binaryVariable)
+	if binary == "" {
+		r.cluster.t.Fatalf("%s must name the lvsd program to test", binaryVariable)
+	}
+	r.LVSD = r.Start(lab.Command{
+		Name: "lvsd",
+		Args: []string{binary, "run", "-c", r.cluster.Config, "--run-dir", r.run},
+	})
+}
+
+// Status asks the relay's lvsd.
+func (r *Relay) Status() (director.Status, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.cluster.Lab.Scaled(10*time.Second))
+	defer cancel()
+	return control.Status(ctx, filepath.Join(r.run, "lvsd.sock"))
+}
+
+// CLI runs lvsd with the arguments in the relay.
+func (r *Relay) CLI(arguments ...string) string {
+	r.cluster.t.Helper()
+	if slices.Contains(arguments, "status") {
+		arguments = append(arguments, "--run-dir", r.run)
+	}
+	return r.Run(os.Getenv(binaryVariable), arguments...)
+}
+
+// State is the relay's role in lower case, or why there is none.
+func (r *Relay) State() string {
+	if r.LVSD == nil || !r.LVSD.Running() {
+		return "stopped"
+	}
+	status, err := r.Status()
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(status.Instances) == 0:
+		return "no instance"
+	default:
+		return status.Instances[0].State
+	}
+}
+
+// Masters are the relays that say they are MASTER.
+func (c *Cluster) Masters() []*Relay {
+	var masters []*Relay
+	for _, r := range c.Relays {
+		if r.State() == "master" {
+			masters = append(masters, r)
+		}
+	}
+	return masters
+}
+
+// Master is the one relay that is MASTER.
+func (c *Cluster) Master() *Relay {
+	c.t.Helper()
+	masters := c.Masters()
+	if len(masters) != 1 {
+		c.t.Fatalf("%d relays are MASTER, want one", len(masters))
+	}
+	return masters[0]
+}
+
+// WaitSettled waits until one relay is MASTER, every other one that runs is
+// BACKUP, and each kernel holds what that role needs: the VIP or the rule, never
+// both.
+func (c *Cluster) WaitSettled() {
+	c.t.Helper()
+	c.Lab.WaitFor("one MASTER and its BACKUPs", func() error {
+		masters := 0
+		for _, r := range c.Relays {
+			if r.LVSD == nil || !r.LVSD.Running() {
+				continue
+			}
+			state, err := r.settled()
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.Name, err)
+			}
+			if state == "master" {
+				masters++
+			}
+		}
+		if masters != 1 {
+			return fmt.Errorf("%d relays are MASTER", masters)
+		}
+		return nil
+	})
+}
+
+// settled returns the role once the kernel is as the role needs it.
+func (r *Relay) settled() (string, error) {
+	status, err := r.Status()
+	if err != nil {
+		return "", err
+	}
+	if len(status.Instances) != 1 || !status.Ready {
+		return "", errors.New("not ready")
+	}
+	state, held, rule := status.Instances[0].State, r.HoldsVIP(), r.HasRule()
+	switch {
+	case state == "master" && held && !rule:
+	case state == "backup" && !held && rule:
+	default:
+		return "", fmt.Errorf("is %s, VIP held %v, rule present %v", state, held, rule)
+	}
+	return state, nil
+}
+
+// HoldsVIP reports whether the relay's kernel has the VIP.
+func (r *Relay) HoldsVIP() bool {
+	r.cluster.t.Helper()
+	return strings.Contains(r.Run("ip", "-4", "address", "show", "dev", lab.LinkName), vip+"/32")
+}
+
+// HasRule reports whether the relay's kernel has the REDIRECT rule.
+func (r *Relay) HasRule() bool {
+	r.cluster.t.Helper()
+	return strings.Contains(r.Run("iptables", "-t", "nat", "-S", "PREROUTING"), "-d "+vip+"/32")
+}
+
+// Weight is the weight of a real server in the relay's kernel, -1 if it is not
+// there.
+func (r *Relay) Weight(server *Relay) (int, error) {
+	status, err := r.Status()
+	if err != nil {
+		return 0, err
+	}
+	for _, service := range status.Services {
+		for _, s := range service.RealServers {
+			if s.Address == netip.AddrPortFrom(server.Address, Service.Port()).String() {
+				return s.KernelWeight, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("no real server %s", server.Address)
+}
+
+// WaitWeight waits until the relay's kernel has the weight for the server.
+func (c *Cluster) WaitWeight(on, server *Relay, weight int) {
+	c.t.Helper()
+	c.Lab.WaitFor(fmt.Sprintf("weight %d of %s on %s", weight, server.Name, on.Name), func() error {
+		have, err := on.Weight(server)
+		if err != nil {
+			return err
+		}
+		if have != weight {
+			return fmt.Errorf("weight is %d", have)
+		}
+		return nil
+	})
+}
+
+// WaitAllUp waits until every relay that runs lvsd has every server that runs
+// Postfix in rotation.
+func (c *Cluster) WaitAllUp() {
+	c.t.Helper()
+	for _, on := range c.Relays {
+		if on.LVSD == nil || !on.LVSD.Running() {
+			continue
+		}
+		for _, server := range c.Relays {
+			if server.Postfix.Running() {
+				c.WaitWeight(on, server, 1)
+			}
+		}
+	}
+}
+
+// Restart ends lvsd in the way that leaves everything to its successor, and
+// starts it again.
+func (r *Relay) Restart() {
+	r.cluster.t.Helper()
+	r.LVSD.Signal(syscall.SIGUSR2)
+	if err := r.LVSD.Err(); err != nil {
+		r.cluster.t.Fatalf("%s: lvsd ended: %v\n%s", r.Name, err, r.LVSD.Output())
+	}
+	r.StartLVSD()
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+)
+
+// canRunDirectly tells whether this machine can be its own test machine: root,
+// and IPVS in the kernel or loadable.
+func canRunDirectly(ctx context.Context) bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	if ipvsLoaded() {
+		return true
+	}
+	_ = exec.CommandContext(ctx, "modprobe", "ip_vs").Run()
+	return ipvsLoaded()
+}
+
+func ipvsLoaded() bool {
+	_, err := os.Stat("/proc/net/ip_vs")
+	return err == nil
+}
+
+// runDirectly runs the program here and returns its exit status.
+func runDirectly(ctx context.Context, args []string) (int, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
