@@ -142,12 +142,19 @@ func (d *Director) Run(ctx context.Context) error {
 func (d *Director) adopt(memory Memory, first Snapshot) error {
 	d.owned.Merge(memory.owned())
 	maps.Copy(d.sysctls, memory.Sysctls)
-	if err := d.pool.Update(specs(d.config)); err != nil {
+	return d.check(d.config, first.State(d.owned))
+}
+
+// check makes the checks of c the ones that run. One that is new starts from
+// what the kernel's weights say, so that a changed interval does not take a
+// working server out until it has answered.
+func (d *Director) check(c *config.Config, have State) error {
+	if err := d.pool.Update(specs(c)); err != nil {
 		return fmt.Errorf("checks: %w", err)
 	}
-	for spec, up := range first.verdicts(d.config) {
+	for spec, up := range have.verdicts(c) {
 		if err := d.pool.Seed(spec, up); err != nil {
-			return err
+			return fmt.Errorf("checks: %w", err)
 		}
 	}
 	return nil

@@ -360,3 +360,62 @@ func TestReloadDrainsAndDeletes(t *testing.T) {
 		n.stop(context.Canceled)
 	})
 }
+
+func TestSplitBrainIsAnnouncedAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := vrrptest.New()
+		strong, weak := newNode(t, lan, 1), newNode(t, lan, 2)
+		strong.config.VRRP[0].Router.Priority = 150
+		lan.Cut(strong.address, weak.address)
+		lan.Cut(weak.address, strong.address)
+		strong.start()
+		weak.start()
+		// The strong one advertises at 20.41 s, the weak one at 20.61 s: after
+		// this it is the weak one's turn to be heard.
+		advance(20500 * time.Millisecond)
+		strong.want(relayState(strong.config, vrrp.Master))
+		weak.want(relayState(weak.config, vrrp.Master))
+		strong.kernel.takeAnnounced()
+
+		lan.Join(weak.address, strong.address)
+		lan.Join(strong.address, weak.address)
+		advance(3 * time.Second)
+		weak.want(relayState(weak.config, vrrp.Backup))
+		strong.want(relayState(strong.config, vrrp.Master))
+		if got := strong.kernel.takeAnnounced(); got < 5 {
+			t.Errorf("the survivor announced %d times, want a burst of 5", got)
+		}
+		strong.stop(context.Canceled)
+		weak.stop(context.Canceled)
+	})
+}
+
+func TestReloadSeedsChangedChecks(t *testing.T) {
+	c := relayConfig()
+	have := relayState(c, vrrp.Backup)
+	for address, server := range have.Services[c.Services[0].IPVS.ServiceKey].RealServers {
+		if address.Port() == 25 && address == c.Services[0].RealServers[0].Address {
+			server.Weight = 1
+			have.Services[c.Services[0].IPVS.ServiceKey].RealServers[address] = server
+		}
+	}
+	next := relayConfig()
+	for i := range next.Services[0].RealServers {
+		next.Services[0].RealServers[i].Checks[0].Interval = time.Minute
+	}
+	added := config.RealServer{Address: netip.MustParseAddrPort("192.0.2.3:25"), Weight: 1}
+	added.Checks = append(added.Checks, checkOf(added))
+	next.Services[0].RealServers = append(next.Services[0].RealServers, added)
+
+	up := have.verdicts(next)
+	servers := next.Services[0].RealServers
+	if !up[servers[0].Checks[0]] {
+		t.Error("a server in rotation must stay there while its new check is unanswered")
+	}
+	if known, seen := up[servers[1].Checks[0]]; known || !seen {
+		t.Error("a server out of rotation must stay out while its new check is unanswered")
+	}
+	if _, seen := up[added.Checks[0]]; seen {
+		t.Error("the kernel says nothing of a server that it does not have")
+	}
+}

@@ -21,6 +21,9 @@ type instance struct {
 	// MASTER. Both are guarded by Director.mu.
 	role  vrrp.Role
 	epoch uint64
+	// quiet is the epoch, and heard the count of adverts received, at the last
+	// look for a rival.
+	quiet, heard uint64
 
 	cancel context.CancelFunc
 	// done is closed when the router has ended; nil before it was started.
@@ -131,6 +134,19 @@ func (d *Director) roleChanged(t vrrp.Transition) {
 	}
 	d.mu.Unlock()
 	d.signal()
+}
+
+// heardRival reports whether adverts of another MASTER came in since the last
+// call, while this instance was MASTER all the time. Neighbours may then believe
+// the other, so a new epoch begins, in which the VIPs are announced again.
+func (i *instance) heardRival() bool {
+	received := i.router.Status().Received
+	rival := i.quiet == i.epoch && received > i.heard
+	if rival {
+		i.epoch++
+	}
+	i.quiet, i.heard = i.epoch, received
+	return rival
 }
 
 func (d *Director) takeTransitions() []vrrp.Transition {

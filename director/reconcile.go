@@ -169,9 +169,12 @@ func (d *Director) holdings(have State) map[netif.Address]holding {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	held := map[netif.Address]holding{}
-	for _, instance := range d.instances {
+	for name, instance := range d.instances {
 		if instance.role != vrrp.Master {
 			continue
+		}
+		if instance.heardRival() {
+			d.Log.Warn("another MASTER was heard, announcing the VIPs again", "instance", name)
 		}
 		for _, vip := range instance.config.VIPs {
 			address := netif.Address{Interface: instance.config.Interface, Addr: vip}
@@ -214,19 +217,16 @@ func mismatches(c *config.Config, have State) []SysctlStatus {
 	return wrong
 }
 
-// verdicts are what the weights in the kernel say of c's checks: a predecessor
-// set them by its own verdicts.
-func (s Snapshot) verdicts(c *config.Config) map[healthcheck.Spec]bool {
-	have := s.State(OwnedBy(c))
+// verdicts are what the weights in the kernel say of c's checks: a predecessor,
+// or a check that a reload replaces, set them. A real server that is not there
+// tells nothing.
+func (s State) verdicts(c *config.Config) map[healthcheck.Spec]bool {
 	up := map[healthcheck.Spec]bool{}
 	for _, service := range c.Services {
-		present, ok := have.Services[service.IPVS.ServiceKey]
-		if !ok {
-			continue
-		}
+		present := s.Services[service.IPVS.ServiceKey]
 		for _, server := range service.RealServers {
 			destination, there := present.RealServers[server.Address]
-			if server.Weight == 0 || !there && service.OnFailure != config.Remove {
+			if !there || server.Weight == 0 {
 				continue
 			}
 			for _, check := range server.Checks {

@@ -47,9 +47,10 @@ func (d *Director) apply(background context.Context, request reloadRequest) {
 	d.config = request.config
 	d.owned.Merge(OwnedBy(request.config))
 	d.changed = true
+	have := d.status.have
 	d.mu.Unlock()
 	err := errors.Join(
-		d.pool.Update(specs(request.config)),
+		d.check(request.config, have),
 		d.replaceInstances(background, request.config),
 	)
 

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/ipvsadm"
 )
+
+// nameTimeout bounds all look-ups of host names together; what has no name by
+// then is printed as a number.
+const nameTimeout = 10 * time.Second
 
 func newList() *cobra.Command {
 	var numeric, connections bool
@@ -20,7 +26,9 @@ func newList() *cobra.Command {
 			"It reads the kernel: no daemon needs to run.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			options, err := listOptions(command, numeric)
+			ctx, cancel := context.WithTimeout(command.Context(), nameTimeout)
+			defer cancel()
+			options, err := listOptions(ctx, numeric)
 			if err != nil {
 				return err
 			}
@@ -36,16 +44,16 @@ func newList() *cobra.Command {
 }
 
 // listOptions resolves names as the system does, unless numeric.
-func listOptions(command *cobra.Command, numeric bool) (ipvsadm.Options, error) {
+func listOptions(ctx context.Context, numeric bool) (ipvsadm.Options, error) {
 	if numeric {
 		return ipvsadm.Options{}, nil
 	}
-	services, err := os.Open("/etc/services")
+	services, err := os.Open(ipvsadm.ServicesFile)
 	if err != nil {
 		return ipvsadm.Options{}, fmt.Errorf("names of ports: %w", err)
 	}
 	defer func() { _ = services.Close() }()
-	names, err := ipvsadm.NewSystemNames(command.Context(), services)
+	names, err := ipvsadm.NewSystemNames(ctx, services)
 	if err != nil {
 		return ipvsadm.Options{}, fmt.Errorf("names of ports: %w", err)
 	}
@@ -75,7 +83,7 @@ func listConnections(w io.Writer, options ipvsadm.Options) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	table, err := os.Open("/proc/net/ip_vs_conn")
+	table, err := os.Open(ipvs.ConnectionsFile)
 	if err != nil {
 		return fmt.Errorf("connections: %w", err)
 	}
