@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
@@ -34,19 +35,19 @@ func New(t TB) *Lab {
 	if err := sweep(); err != nil {
 		t.Fatalf("remove what an earlier run left: %v", err)
 	}
-	dir, err := os.MkdirTemp("", "lvsd-lab-")
-	if err != nil {
-		t.Fatalf("lab: %v", err)
-	}
+	prefix := newPrefix(labs.Add(1))
 	// Daemons that give up root look for their files below.
-	if err := os.Chmod(dir, 0o755); err != nil {
+	dir := filepath.Join(os.TempDir(), strings.TrimSuffix(prefix, "."))
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatalf("lab: %v", err)
 	}
-	l := &Lab{t: t, prefix: newPrefix(labs.Add(1)), dir: dir, scale: measureScale()}
+	l := &Lab{t: t, prefix: prefix, dir: dir, scale: measureScale()}
 	t.Cleanup(l.remove)
-	if l.sw, err = newHost(l, "switch"); err != nil {
+	sw, err := newHost(l, "switch")
+	if err != nil {
 		t.Fatalf("%v", err)
 	}
+	l.sw = sw
 	if err := l.sw.Do(addBridge); err != nil {
 		t.Fatalf("switch: %v", err)
 	}

@@ -88,14 +88,20 @@ func TestSweep(t *testing.T) {
 	}
 	h := &Host{Name: "left", thread: th, lab: &Lab{t: t, scale: 1}}
 	d := h.Start(Command{Args: []string{"sleep", "1000"}})
+	dir := filepath.Join(os.TempDir(), namePrefix+nobody+".1")
+	if err := os.MkdirAll(filepath.Join(dir, "left"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := sweep(); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Err(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the process left behind: %v, want killed", err)
 	}
-	if _, err := os.Stat(filepath.Join(netnsDir, name)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("namespace is still there: %v", err)
+	for _, path := range []string{filepath.Join(netnsDir, name), dir} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
 	}
 	close(th.calls)
 	<-th.gone

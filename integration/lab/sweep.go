@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,9 +14,9 @@ import (
 )
 
 const (
-	// namePrefix marks namespaces as a lab's: lvsd-lab.PID.START.N.HOST, with
-	// the process that made it and when that was started, for process ids are
-	// used again.
+	// namePrefix marks a lab's namespaces, lvsd-lab.PID.START.N.HOST, and
+	// directory: with the process that made it and when that was started, for
+	// process ids are used again.
 	namePrefix = "lvsd-lab."
 	netnsDir   = "/run/netns"
 )
@@ -25,28 +26,35 @@ func newPrefix(n int32) string {
 	return fmt.Sprintf("%s%d.%s.%d.", namePrefix, pid, startTime(pid), n)
 }
 
-// sweep removes the labs of processes that are gone.
+// sweep removes the labs of processes that are gone: namespaces with what runs
+// in them, and directories.
 func sweep() error {
-	paths, err := filepath.Glob(filepath.Join(netnsDir, namePrefix+"*"))
-	if err != nil {
-		return err
-	}
 	var errs []error
-	for _, path := range paths {
+	for _, path := range abandoned(netnsDir) {
 		name := filepath.Base(path)
-		if ownerAlive(name) {
-			continue
+		err := errors.Join(killInside(name), netns.DeleteNamed(name))
+		// Another lab, in this process or not, may have swept at the same time.
+		if _, statErr := os.Stat(path); !errors.Is(statErr, os.ErrNotExist) {
+			errs = append(errs, err)
 		}
-		errs = append(errs, killInside(name), netns.DeleteNamed(name))
+	}
+	for _, path := range abandoned(os.TempDir()) {
+		errs = append(errs, os.RemoveAll(path))
 	}
 	return errors.Join(errs...)
+}
+
+// abandoned lists what a directory has of labs whose process is gone.
+func abandoned(dir string) []string {
+	paths, _ := filepath.Glob(filepath.Join(dir, namePrefix+"*"))
+	return slices.DeleteFunc(paths, func(path string) bool { return ownerAlive(filepath.Base(path)) })
 }
 
 // ownerAlive tells whether the process that made a namespace still runs.
 func ownerAlive(name string) bool {
 	fields := strings.Split(strings.TrimPrefix(name, namePrefix), ".")
-	if len(fields) < 4 {
-		return false
+	if len(fields) < 3 {
+		return true // not a name of ours after all
 	}
 	pid, err := strconv.Atoi(fields[0])
 	return err == nil && startTime(pid) == fields[1]

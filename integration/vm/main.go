@@ -47,7 +47,8 @@ func main() {
 	defer stop()
 	status, err := run(ctx, log, os.Args[1:])
 	if err != nil {
-		log.Error("vm", "error", err)
+		// Not a log line: it may have the end of a kernel's console in it.
+		fmt.Fprintln(os.Stderr, "vm:", err)
 		status = exitFailed
 	}
 	stop()
@@ -147,7 +148,7 @@ func (o options) bootUntilHello(ctx context.Context, log *slog.Logger, m machine
 		if status, err = m.boot(ctx); !errors.Is(err, errNoHello) {
 			return status, err
 		}
-		log.Warn("boot hung", "try", try, "error", err)
+		log.Warn("boot hung", "try", try)
 	}
 	return status, err
 }

@@ -1,0 +1,84 @@
+# Everything is built below build/; "make help" lists the targets.
+build   := $(CURDIR)/build
+results := $(build)/results
+
+# The tests of these packages run on the kernel that has IPVS. The others need
+# at most root, and run here with the race detector.
+vm_packages   := $(patsubst ./%/,%,$(sort $(dir $(shell grep -rlE 'NeedIPVS|"ipvs"' --include=*_test.go ./director ./integration))))
+host_packages := ./integration ./integration/lab
+
+# What each place promises: a test that finds it missing there fails.
+unit_promise := netns,iptables
+host_promise := netns,iptables,postfix,keepalived,tcpdump
+vm_promise   := $(host_promise),ipvs,ipvsadm,nginx
+
+vm_run   := $(build)/vm -share $(results)
+suite    := $(build)/suite
+static   := CGO_ENABLED=0
+go_files := $(shell find . -name '*.go' -not -path './build/*') go.mod
+
+export LVSD_BINARY := $(build)/lvsd
+
+.PHONY: help build test unit host vm demo lint fuzz install tools clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: $(build)/lvsd ## build the static binary, build/lvsd
+
+test: install lint tools ## run every test; the last line is the sum
+	@rm -rf $(results)
+	@status=0; \
+	for part in unit host vm; do \
+		echo "== $$part"; $(MAKE) --no-print-directory $$part || status=1; \
+	done; \
+	echo "== sum"; \
+	$(suite) total $(results)/unit $(results)/host $(results)/vm || status=1; \
+	exit $$status
+
+unit: tools ## tests of packages by themselves, with the race detector
+	@LVSD_TEST_REQUIRE=$(unit_promise) $(suite) -count $(results)/unit test -race \
+		$$(go list ./... | grep -vE '/integration(/lab)?$$')
+
+host: tools ## tests in namespaces of this machine, with the race detector
+	@LVSD_TEST_REQUIRE=$(host_promise) $(suite) -count $(results)/host test -race -timeout 30m $(host_packages)
+
+vm: tools ## tests on a kernel with IPVS, in one boot
+	@rm -rf $(build)/tests && mkdir -p $(build)/tests
+	@for package in $(vm_packages); do \
+		$(static) go test -c -o $(build)/tests/$$(echo $$package | tr / -).test ./$$package || exit 1; \
+	done
+	@LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs \
+		$(vm_run) -timeout 40m -- $(suite) -count $(results)/vm binaries $(build)/tests $(vm_packages)
+
+demo: install tools $(build)/demo ## show the mail relay at work
+	@$(vm_run) -timeout 40m -- $(build)/demo
+
+lint: ## vet, staticcheck and gofumpt
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	@unformatted=$$(go run mvdan.cc/gofumpt@v0.12.0 -l .) && \
+	if [ -n "$$unformatted" ]; then echo "gofumpt -w" $$unformatted; exit 1; fi
+
+fuzz: ## fuzz every fuzz test for a while; FUZZTIME=20s
+	@for package in $$(go list ./...); do \
+		for name in $$(go test -list '^Fuzz' $$package | grep ^Fuzz); do \
+			echo "$$package $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(FUZZTIME),20s) $$package || exit 1; \
+		done; \
+	done
+
+install: ## install the programs that the tests run
+	@integration/install.sh
+
+tools: $(build)/lvsd $(build)/vm $(build)/suite
+	@mkdir -p $(results)
+
+$(build)/lvsd: $(go_files)
+	$(static) go build -trimpath -o $@ ./cmd/lvsd
+
+$(build)/vm $(build)/suite $(build)/demo: $(build)/%: $(go_files)
+	$(static) go build -trimpath -o $@ ./integration/$*
+
+clean: ## remove what was built
+	rm -rf $(build)

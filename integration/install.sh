@@ -1,0 +1,45 @@
+#!/bin/sh
+# Installs what the tests and the demo run, where it is missing. Starts no
+# service.
+set -eu
+
+# Each line: a program, and the Debian package that has it.
+wanted='
+qemu-system-x86_64 qemu-system-x86
+keepalived keepalived
+ipvsadm ipvsadm
+iptables iptables
+/usr/lib/postfix/sbin/master postfix
+nginx nginx-light
+tcpdump tcpdump
+conntrack conntrack
+ip iproute2
+modprobe kmod
+ping iputils-ping
+arping iputils-arping
+gcc gcc
+'
+
+PATH="$PATH:/usr/sbin:/sbin"
+missing=$(echo "$wanted" | while read -r program package; do
+	[ -z "$program" ] || command -v "$program" >/dev/null || echo "$package"
+done)
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	echo "missing packages:" $missing >&2
+	exit 1
+fi
+
+# Packages of daemons start them unless policy-rc.d forbids it.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+	trap 'rm -f "$policy"' EXIT
+fi
+echo "installing:" $missing
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+# shellcheck disable=SC2086 # one word per package
+apt-get install -q -y --no-install-recommends $missing
