@@ -18,12 +18,14 @@ import (
 //
 //	 1  sysctls           before the traffic that needs them; and connection
 //	                      tracking held on, before a rule may go
-//	 2  guard rules       a node that gives up a VIP first catches connection
+//	 2  request rules     a node that gives up a VIP first catches connection
 //	                      requests; packets of established connections still go
-//	                      to IPVS, which knows their real servers
+//	                      to IPVS, which knows their real servers. Where a rule
+//	                      for every packet is wanted, a guard for requests comes
+//	                      before it
 //	 3  leaving VIPs      the address is no longer ours
-//	 4  rules             now every packet to it is accepted locally
-//	 5  guard rules away
+//	 4  other rules       now every packet to it may be accepted locally
+//	 5  guards away
 //	 6  services and real servers, added and edited
 //	 7  coming VIPs       the rule still serves the address meanwhile
 //	 8  rules away        from here IPVS balances; strays with them

@@ -86,13 +86,10 @@ func (s State) holds(vip netip.Addr) bool {
 	return false
 }
 
+// accepts reports whether a connection request to the VIP is served.
 func (s State) accepts(vip netip.Addr) bool {
-	return s.holds(vip) || s.Redirects.Has(iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25})
-}
-
-// acceptsRequests is accepts, or a guard rule that takes connection requests.
-func (s State) acceptsRequests(vip netip.Addr) bool {
-	return s.accepts(vip) ||
+	return s.holds(vip) ||
+		s.Redirects.Has(iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25}) ||
 		s.Redirects.Has(iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25, NewOnly: true})
 }
 
@@ -119,7 +116,7 @@ func TestDiffServesEveryAddressAtEveryStep(t *testing.T) {
 			now = now.With(op)
 			for v := range 2 {
 				vip := vipNumber(v)
-				if have.accepts(vip) && want.accepts(vip) && !now.acceptsRequests(vip) {
+				if have.accepts(vip) && want.accepts(vip) && !now.accepts(vip) {
 					t.Fatalf("%s is not served after step %d of %v", vip, i, ops)
 				}
 			}
@@ -168,24 +165,29 @@ func TestDiffHasRealServersBeforeTheVIPComes(t *testing.T) {
 
 func TestDiffOfRoleChanges(t *testing.T) {
 	vip := netip.MustParseAddr("192.0.2.100")
-	master, backup := NewState(), NewState()
+	master, requests, all := NewState(), NewState(), NewState()
 	master.VIPs.Add(netif.Address{Interface: "eth0", Addr: vip})
-	backup.Redirects.Add(iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25})
+	requests.Redirects.Add(iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25, NewOnly: true})
+	all.Redirects.Add(iptables.Redirect{VIP: vip, Protocol: "tcp"})
 
 	for _, test := range []struct {
 		name       string
 		have, want State
 		ops        []string
 	}{
-		{"backup to master", backup, master, []string{
+		{"backup to master", requests, master, []string{
 			"ip address add 192.0.2.100/32 dev eth0",
-			"iptables -t nat -D PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 -j REDIRECT",
+			"iptables -t nat -D PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 --syn -j REDIRECT",
 		}},
-		{"master to backup", master, backup, []string{
+		{"master to backup", master, requests, []string{
 			"iptables -t nat -I PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 --syn -j REDIRECT",
 			"ip address del 192.0.2.100/32 dev eth0",
-			"iptables -t nat -I PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 -j REDIRECT",
-			"iptables -t nat -D PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 --syn -j REDIRECT",
+		}},
+		{"master to backup with a rule for every packet", master, all, []string{
+			"iptables -t nat -I PREROUTING -d 192.0.2.100/32 -p tcp --syn -j REDIRECT",
+			"ip address del 192.0.2.100/32 dev eth0",
+			"iptables -t nat -I PREROUTING -d 192.0.2.100/32 -p tcp -j REDIRECT",
+			"iptables -t nat -D PREROUTING -d 192.0.2.100/32 -p tcp --syn -j REDIRECT",
 		}},
 		{"nothing to do", master, master, nil},
 	} {

@@ -106,7 +106,7 @@ func relayState(c *config.Config, role vrrp.Role) State {
 
 var (
 	relayVIP  = netif.Address{Interface: "eth0", Addr: netip.MustParseAddr("192.0.2.100")}
-	relayRule = iptables.Redirect{VIP: relayVIP.Addr, Protocol: "tcp", Port: 25}
+	relayRule = iptables.Redirect{VIP: relayVIP.Addr, Protocol: "tcp", Port: 25, NewOnly: true}
 )
 
 func TestAlone(t *testing.T) {

@@ -74,7 +74,10 @@ func planInstance(want State, f Facts, instance config.VRRP) {
 }
 
 // redirects returns the rules that make a node which is not MASTER accept what
-// the MASTER forwards to it for vip.
+// the MASTER forwards to it for vip. Of TCP they take connection requests only:
+// a neighbour that has not heard of the new MASTER yet still sends packets of
+// established connections here, and a rule that took them would answer with a
+// reset, where silence lets the client send again to the right node.
 func redirects(c *config.Config, instance config.VRRP, vip netip.Addr) []iptables.Redirect {
 	if instance.Redirect == config.RedirectAllTCP {
 		return []iptables.Redirect{{VIP: vip, Protocol: "tcp"}}
@@ -87,6 +90,7 @@ func redirects(c *config.Config, instance config.VRRP, vip netip.Addr) []iptable
 				VIP:      vip,
 				Protocol: strings.ToLower(key.Protocol.String()),
 				Port:     key.Address.Port(),
+				NewOnly:  key.Protocol == ipvs.TCP,
 			})
 		}
 	}
