@@ -30,7 +30,7 @@ func main() {
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
 	root := newRoot()
-	root.SetArgs(arguments)
+	root.SetArgs(append([]string{}, arguments...)) // of nil, cobra makes os.Args
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
@@ -46,14 +46,29 @@ func newRoot() *cobra.Command {
 		Use:           "lvsd",
 		Short:         "Director daemon for Linux load balancing: VRRP, IPVS and health checks",
 		Version:       version(),
+		Args:          knownCommand,
+		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\n%s", err, command.UsageString())}
 	})
 	root.AddCommand(newRun(), newCheck(), newList(), newStatus())
 	return root
+}
+
+// knownCommand refuses what is no command, with the nearest that is.
+func knownCommand(root *cobra.Command, arguments []string) error {
+	if len(arguments) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q", arguments[0])
+	if near := root.SuggestionsFor(arguments[0]); len(near) > 0 {
+		text += fmt.Sprintf(", nearest is %q", near[0])
+	}
+	return usageError{errors.New(text + "; see lvsd --help")}
 }
 
 // usageError is a command line that makes no sense.
