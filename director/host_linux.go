@@ -24,7 +24,13 @@ type Host struct {
 	rules   *iptables.Table
 	// lockWait is what rules was opened with.
 	lockWait time.Duration
+	// heldAt is when the rule that holds connection tracking was last seen.
+	heldAt time.Time
 }
+
+// holdInterval is how often the rule that holds connection tracking is looked
+// for. Each look runs a command, and that rule matters only at the next switch.
+const holdInterval = 10 * time.Second
 
 // OpenHost opens the network; Prepare opens the rest.
 func OpenHost() (*Host, error) {
@@ -108,7 +114,13 @@ func (h *Host) readRules(ctx context.Context, s *Snapshot) error {
 		seen.Add(rule.Redirect)
 		s.Redirects = append(s.Redirects, rule.Redirect)
 	}
-	s.ConntrackHeld, err = h.rules.ConntrackHeld(ctx)
+	if time.Since(h.heldAt) < holdInterval {
+		s.ConntrackHeld = true
+		return nil
+	}
+	if s.ConntrackHeld, err = h.rules.ConntrackHeld(ctx); s.ConntrackHeld {
+		h.heldAt = time.Now()
+	}
 	return err
 }
 
@@ -177,6 +189,7 @@ func (h *Host) doRule(ctx context.Context, op Op) error {
 	case HoldConntrack:
 		return h.rules.HoldConntrack(ctx)
 	case ReleaseConntrack:
+		h.heldAt = time.Time{}
 		return h.rules.ReleaseConntrack(ctx)
 	case DeleteStray:
 		return h.deleteStray(ctx, op.Rule)

@@ -47,7 +47,7 @@ func TestRelay(t *testing.T) {
 // load starts short sessions, and connections that stay, through the VIP, and
 // waits until they work.
 func load(c *relay.Cluster, held int) *lab.Client {
-	return start(c, lab.SMTPLoad{Target: relay.Service, Rate: 20, Workers: 8, Held: held}, 20)
+	return start(c, lab.SMTPLoad{Target: relay.Service, Rate: 5, Workers: 4, Held: held}, 10)
 }
 
 // hold is load without the short sessions.
@@ -134,41 +134,72 @@ func same(lvsd, ipvsadm string) error {
 }
 
 func restartsLoseNothing(t *testing.T, c *relay.Cluster) {
-	master := c.Master()
-	backup := c.Relays[0]
-	if backup == master {
-		backup = c.Relays[1]
+	for _, step := range []struct {
+		name   string
+		master bool
+		signal syscall.Signal
+	}{
+		{"restart of the MASTER", true, syscall.SIGUSR2},
+		{"SIGKILL and start of the MASTER", true, syscall.SIGKILL},
+		{"restart of a BACKUP", false, syscall.SIGUSR2},
+		{"SIGKILL and start of a BACKUP", false, syscall.SIGKILL},
+	} {
+		inTime(t, c, step.name, func() time.Duration {
+			node := c.Master()
+			if !step.master {
+				node = other(c, node)
+			}
+			return node.Restart(step.signal)
+		})
 	}
-	client := load(c, 12)
-	stays := func(what string) {
-		t.Helper()
-		goesOn(c, client, 30)
+	inTime(t, c, "reload", func() time.Duration {
+		text := c.Text()
+		if strings.Contains(text, "fall = 3") {
+			text = strings.ReplaceAll(text, "fall = 3", "fall = 2")
+		} else {
+			text = strings.ReplaceAll(text, "fall = 2", "fall = 3")
+		}
+		c.Configure(text)
+		for _, r := range c.Relays {
+			reloaded := strings.Count(r.LVSD.Output(), "msg=reloaded")
+			r.LVSD.Signal(syscall.SIGHUP)
+			c.Lab.WaitFor("reload of "+r.Name, func() error {
+				if strings.Count(r.LVSD.Output(), "msg=reloaded") == reloaded {
+					return fmt.Errorf("lvsd has not said so")
+				}
+				return nil
+			})
+		}
+		return 0
+	})
+}
+
+// inTime does something under load that must lose no connection and leave the
+// MASTER where it is, if it takes less than three advert intervals. On a machine
+// that stands still for longer it is done again.
+func inTime(t *testing.T, c *relay.Cluster, name string, do func() time.Duration) {
+	t.Helper()
+	const tries = 5
+	for range tries {
+		master := c.Master()
+		client := load(c, 8)
+		took := do()
+		goesOn(c, client, 20)
 		c.WaitSettled()
 		c.WaitAllUp()
+		summary := client.Stop()
+		if took > 3*c.Interval {
+			t.Logf("%s took %v, too long to tell anything", name, took)
+			continue
+		}
+		t.Logf("%s took %v", name, took.Round(time.Millisecond))
 		if now := c.Master(); now != master {
-			t.Fatalf("%s: %s is MASTER instead of %s", what, now.Name, master.Name)
+			t.Fatalf("%s: %s is MASTER instead of %s", name, now.Name, master.Name)
 		}
-		if s := client.Summary(); s.Failures > 0 {
-			t.Fatalf("%s: %v", what, s)
-		}
+		unharmed(t, summary)
+		return
 	}
-	for _, r := range []*relay.Relay{master, backup} {
-		r.Restart()
-		stays("restart of " + r.Name)
-		r.LVSD.Signal(syscall.SIGKILL)
-		<-r.LVSD.Done()
-		r.StartLVSD()
-		stays("SIGKILL and start of " + r.Name)
-	}
-	c.Configure(strings.ReplaceAll(c.Text(), "fall = 3", "fall = 2"))
-	for _, r := range c.Relays {
-		r.LVSD.Signal(syscall.SIGHUP)
-	}
-	for _, r := range c.Relays {
-		c.Lab.WaitFor("reload of "+r.Name, func() error { return says(r, "msg=reloaded") })
-	}
-	stays("reload")
-	unharmed(t, client.Stop())
+	t.Fatalf("%s: too slow %d times", name, tries)
 }
 
 // says is an error unless the relay's lvsd has logged the text.
@@ -212,7 +243,7 @@ func postfixDownAndUp(t *testing.T, c *relay.Cluster) {
 			c.WaitWeight(on, server, 0)
 		}
 		goesOn(c, client, 10) // what was under way ends
-		if failures := goesOn(c, client, 50); failures > 0 {
+		if failures := goesOn(c, client, 30); failures > 0 {
 			t.Errorf("%d sessions failed although %s had weight 0: %v", failures, server.Name, client.Summary())
 		}
 		server.Postfix.Start()
@@ -290,9 +321,9 @@ func switchover(t *testing.T, c *relay.Cluster, what func(old *relay.Relay)) (ol
 		}
 		return fmt.Errorf("none yet")
 	})
-	c.Lab.WaitFor("sessions through the new MASTER", func() error { return more(client.Summary(), client.Summary().Failures, 60) })
+	c.Lab.WaitFor("sessions through the new MASTER", func() error { return more(client.Summary(), client.Summary().Failures, 20) })
 	next := newMaster(c, old)
-	goesOn(c, client, 50)
+	goesOn(c, client, 20)
 	summary := client.Stop()
 	t.Logf("%s took over from %s: %v", next.Name, old.Name, summary)
 	own := 0
@@ -362,7 +393,7 @@ func stopAndContinue(t *testing.T, c *relay.Cluster) {
 	})
 	old.LVSD.Signal(syscall.SIGCONT)
 	c.WaitSettled()
-	goesOn(c, client, 50)
+	goesOn(c, client, 20)
 	t.Logf("%s is MASTER after %s was stopped: %v", c.Master().Name, old.Name, client.Stop())
 	settled := load(c, 0)
 	unharmed(t, settled.Stop())

@@ -12,7 +12,7 @@ const (
 	// waitDeadline is how long WaitFor waits, before scaling: not what is
 	// expected, but what tells hanging from slow.
 	waitDeadline = 90 * time.Second
-	pollInterval = 50 * time.Millisecond
+	pollInterval = 250 * time.Millisecond
 )
 
 // Scale is how much slower than a quiet machine this one is, at least 1. It was

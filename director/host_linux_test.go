@@ -1,0 +1,202 @@
+package director
+
+import (
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"pgregory.net/rapid"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/integration/lab"
+	"github.com/lvsd/lvsd/iptables"
+)
+
+// universe is all that drawState draws from.
+func universe() Owned {
+	o := Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}}
+	for i := range 2 {
+		o.Services.Add(ipvs.ServiceKey{
+			Family: ipvs.IPv4, Protocol: ipvs.TCP, Address: netip.AddrPortFrom(vipNumber(i), 25),
+		})
+		for _, device := range []string{"eth0", "eth1"} {
+			o.VIPs.Add(netif.Address{Interface: device, Addr: vipNumber(i)})
+		}
+	}
+	return o
+}
+
+// hostInNamespace is a Host in a network namespace of its own, which the test's
+// thread is in to its end.
+func hostInNamespace(t *testing.T) *Host {
+	t.Helper()
+	lab.Require(t, lab.NeedNetns, lab.NeedIPVS)
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ns.Close() })
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth1"}
+	if err := netlink.LinkAdd(pair); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"lo", "eth0", "eth1"} {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host, err := OpenHost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = host.Close() })
+	if err := host.Prepare(relayConfig()); err != nil {
+		t.Fatal(err)
+	}
+	return host
+}
+
+func readState(t *testing.T, host *Host) State {
+	t.Helper()
+	snapshot, err := host.Read(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snapshot.State(universe())
+}
+
+// TestHostBehavesAsTheModel applies the same operations to a real kernel and to
+// the model, from one random state to the next, and compares after each pass.
+func TestHostBehavesAsTheModel(t *testing.T) {
+	host := hostInNamespace(t)
+	states := rapid.Custom(func(t *rapid.T) State { return drawState(t, "want") })
+	for seed := range 12 {
+		want := states.Example(seed)
+		have := readState(t, host)
+		ops := Diff(have, want)
+		done, err := Apply(t.Context(), host, ops)
+		if err != nil || len(done) != len(ops) {
+			t.Fatalf("state %d: %d of %d operations done: %v", seed, len(done), len(ops), err)
+		}
+		for _, op := range ops {
+			have = have.With(op)
+		}
+		now := readState(t, host)
+		if diff := cmp.Diff(have, now, compareStates); diff != "" {
+			t.Fatalf("state %d: the kernel is not as the model (-model +kernel):\n%s\nafter %v", seed, diff, ops)
+		}
+		if again := Diff(now, want); len(again) > 0 {
+			t.Fatalf("state %d: an unchanged kernel needs %v", seed, again)
+		}
+	}
+}
+
+// TestHostMakesWhatOthersMadeAlready: what changed between reading and doing is
+// no error.
+func TestHostMakesWhatOthersMadeAlready(t *testing.T) {
+	host := hostInNamespace(t)
+	want := rapid.Custom(func(t *rapid.T) State {
+		for {
+			if s := drawState(t, "want"); len(s.Services) == 2 && len(s.VIPs) > 0 && len(s.Redirects) > 0 {
+				return s
+			}
+		}
+	}).Example(1)
+	for _, pass := range []struct{ have, want State }{{NewState(), want}, {want, NewState()}} {
+		for range 2 {
+			if _, err := Apply(t.Context(), host, Diff(pass.have, pass.want)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(pass.want, readState(t, host), compareStates); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestHostGetsRidOfStrays: copies of a tagged rule, and tagged rules of a form
+// that is not lvsd's, go; others stay.
+func TestHostGetsRidOfStrays(t *testing.T) {
+	host := hostInNamespace(t)
+	rule := iptables.Redirect{VIP: vipNumber(0), Protocol: "tcp", Port: 25, NewOnly: true}
+	want := NewState()
+	want.Redirects.Add(rule)
+	if _, err := Apply(t.Context(), host, Diff(NewState(), want)); err != nil {
+		t.Fatal(err)
+	}
+	table := []string{"-t", "nat", "-A", "PREROUTING"}
+	command(t, append(table, "-d", "192.0.2.100/32", "-p", "tcp", "-m", "tcp", "--dport", "25", "--syn",
+		"-m", "comment", "--comment", "lvsd", "-j", "REDIRECT")...)
+	command(t, append(table, "-s", "198.51.100.1/32", "-m", "comment", "--comment", "lvsd", "-j", "ACCEPT")...)
+	command(t, append(table, "-s", "198.51.100.2/32", "-m", "comment", "--comment", "not lvsd's", "-j", "ACCEPT")...)
+	have := readState(t, host)
+	if len(have.Strays) != 2 {
+		t.Fatalf("strays %v, want two", have.Strays)
+	}
+	if _, err := Apply(t.Context(), host, Diff(have, want)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, readState(t, host), compareStates); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	command(t, "-t", "nat", "-C", "PREROUTING", "-s", "198.51.100.2/32",
+		"-m", "comment", "--comment", "not lvsd's", "-j", "ACCEPT")
+}
+
+// TestHostSetsSysctls reads, sets and restores a real kernel parameter.
+func TestHostSetsSysctls(t *testing.T) {
+	host := hostInNamespace(t)
+	const name = "net.ipv4.vs.expire_nodest_conn"
+	for _, value := range []string{"1", "0"} {
+		if err := host.Do(t.Context(), SetSysctl{name, value}); err != nil {
+			t.Fatal(err)
+		}
+		snapshot, err := host.Read(t.Context(), []string{name, "net.ipv4.absent"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if snapshot.Sysctls[name] != value || snapshot.Sysctls["net.ipv4.absent"] != "" {
+			t.Errorf("sysctls %v, want %s", snapshot.Sysctls, value)
+		}
+	}
+}
+
+// TestHostPreparesOnlyWhatIsUsed: a pair that only moves addresses needs no
+// IPVS, and says so when it is asked for services after all.
+func TestHostPreparesOnlyWhatIsUsed(t *testing.T) {
+	host, err := OpenHost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = host.Close() }()
+	c := &config.Config{VRRP: relayConfig().VRRP}
+	c.VRRP[0].ServeOnBackup = false
+	if err := host.Prepare(c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := host.Read(t.Context(), nil); err != nil {
+		t.Errorf("read: %v", err)
+	}
+	if err := host.Do(t.Context(), DeleteService{}); err == nil {
+		t.Error("a table that was not opened was changed")
+	}
+}
+
+// command runs iptables in the namespace of the test's thread.
+func command(t *testing.T, arguments ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "iptables", arguments...).CombinedOutput(); err != nil {
+		t.Fatalf("iptables %v: %v: %s", arguments, err, out)
+	}
+}
