@@ -41,7 +41,7 @@ unit: tools ## tests of packages by themselves, with the race detector
 		$$(go list ./... | grep -vE '/integration(/lab)?$$')
 
 host: tools ## tests in namespaces of this machine, with the race detector
-	@LVSD_TEST_REQUIRE=$(host_promise) $(suite) -count $(results)/host test -race -timeout 30m $(host_packages)
+	@LVSD_TEST_REQUIRE=$(host_promise) $(suite) -count $(results)/host test -race -parallel 4 -timeout 30m $(host_packages)
 
 vm: tools ## tests on a kernel with IPVS, in one boot
 	@rm -rf $(build)/tests && mkdir -p $(build)/tests

@@ -15,8 +15,8 @@ import (
 // neighbours that were not there or heard a rival. It has its own goroutine, so
 // that no advert and no reconciliation waits for it.
 type announcer struct {
-	// send announces one address once.
-	send func(netif.Address) error
+	// send announces one address so many times.
+	send func(address netif.Address, count int) error
 	log  *slog.Logger
 
 	mu   sync.Mutex
@@ -41,7 +41,7 @@ type holding struct {
 	epoch uint64
 }
 
-func newAnnouncer(send func(netif.Address) error, log *slog.Logger) *announcer {
+func newAnnouncer(send func(netif.Address, int) error, log *slog.Logger) *announcer {
 	return &announcer{
 		send: send,
 		log:  log,
@@ -92,9 +92,7 @@ func (a *announcer) sendDue(now time.Time) time.Duration {
 	const idle = time.Hour
 	wait := idle
 	for address, count := range a.takeDue(now) {
-		for range count {
-			a.report(address, a.send(address))
-		}
+		a.report(address, a.send(address, count))
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

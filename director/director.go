@@ -33,8 +33,8 @@ const (
 
 // Network is what the director needs of the network beside the Kernel.
 type Network interface {
-	// Announce sends one gratuitous ARP.
-	Announce(netif.Address) error
+	// Announce sends gratuitous ARP for the address, count times.
+	Announce(address netif.Address, count int) error
 	// LinkUp reports whether the interface exists, is up and has a carrier.
 	LinkUp(name string) (bool, error)
 	// Watch calls changed, which must not block, whenever a link or address may
@@ -95,6 +95,7 @@ func New(o Options) *Director {
 		owned:     OwnedBy(o.Config),
 		sysctls:   map[string]string{},
 	}
+	d.status.reload = ReloadStatus{At: d.started, OK: true}
 	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
 	d.pool = healthcheck.NewPool(d.verdictChanged)
 	return d
@@ -218,16 +219,13 @@ func (d *Director) step(ctx context.Context, stopping bool) error {
 	return err
 }
 
-// end stops the routers and gives up what this node holds, or leaves it to a
-// successor.
+// end gives up what this node holds, or leaves it to a successor.
 func (d *Director) end(cause error) error {
-	handOver := errors.Is(cause, ErrHandOver)
-	for _, instance := range d.currentInstances() {
-		instance.stop(handOver)
+	if errors.Is(cause, ErrHandOver) {
+		return d.handOver()
 	}
-	if handOver {
-		d.Log.Info("leaving VIPs, rules and virtual services to a successor")
-		return errors.Join(d.remember(), d.endHooks())
+	for _, instance := range d.currentInstances() {
+		instance.stop()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
 	defer cancel()
@@ -235,24 +233,44 @@ func (d *Director) end(cause error) error {
 	for err != nil && pause(ctx, retryDelay) {
 		err = d.step(ctx, true)
 	}
-	if err := errors.Join(err, d.endHooks()); err != nil {
+	hooks, cancelHooks := context.WithTimeout(context.Background(), d.hookTime())
+	defer cancelHooks()
+	if err := errors.Join(err, d.endHooks(hooks)); err != nil {
 		return fmt.Errorf("clean stop: %w", err)
 	}
 	d.Log.Info("stopped")
 	return d.Memory.Remove()
 }
 
-// endHooks lets the commands that run or wait come to their end, those of all
-// instances side by side. Two commands may still have to run in each, the
-// specific one and the generic one.
-func (d *Director) endHooks() error {
+// handOver leaves everything as it is. A hook that runs is ended first, while
+// adverts still go out: the successor calls the hooks of its own first role.
+func (d *Director) handOver() error {
+	ended, cancel := context.WithCancelCause(context.Background())
+	cancel(ErrHandOver)
+	if err := d.endHooks(ended); err != nil {
+		d.Log.Warn("hooks did not come to their end", "err", err)
+	}
+	for _, instance := range d.currentInstances() {
+		instance.detach()
+	}
+	d.Log.Info("left VIPs, rules and virtual services to a successor")
+	return d.remember()
+}
+
+// hookTime is how long the last event of an instance may take: two commands,
+// the specific one and the generic one.
+func (d *Director) hookTime() time.Duration {
 	longest := hook.DefaultTimeout
-	instances := d.currentInstances()
-	for _, i := range instances {
+	for _, i := range d.currentInstances() {
 		longest = max(longest, i.config.Hooks.Timeout)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*longest)
-	defer cancel()
+	return 2 * longest
+}
+
+// endHooks lets the commands that run or wait come to their end, those of all
+// instances side by side, until ctx ends.
+func (d *Director) endHooks(ctx context.Context) error {
+	instances := d.currentInstances()
 	errs := make([]error, len(instances))
 	var ending sync.WaitGroup
 	for n, i := range instances {
@@ -287,12 +305,15 @@ func (d *Director) currentConfig() *config.Config {
 }
 
 // grace is how long a slow but working check may take to answer for the first
-// time.
+// time. Without checks there is nothing to wait for: that is answered at once.
 func grace(c *config.Config) time.Duration {
 	var longest time.Duration
 	for _, spec := range specs(c) {
 		attempts := time.Duration(spec.Retries + 1)
 		longest = max(longest, attempts*(spec.Timeout+spec.RetryDelay)+min(spec.Interval, time.Second))
+	}
+	if longest == 0 {
+		return maxGrace
 	}
 	return min(longest, maxGrace)
 }

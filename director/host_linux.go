@@ -211,7 +211,7 @@ func (h *Host) deleteStray(ctx context.Context, text string) error {
 }
 
 // Announce implements Network.
-func (h *Host) Announce(a netif.Address) error { return netif.Announce(a) }
+func (h *Host) Announce(a netif.Address, count int) error { return netif.Announce(a, count) }
 
 // LinkUp implements Network.
 func (h *Host) LinkUp(name string) (bool, error) { return h.network.Up(name) }

@@ -65,17 +65,21 @@ func (i *instance) start(background context.Context) {
 	}()
 }
 
-// stop ends the router and waits for it: a MASTER says goodbye, unless it is
-// left to a successor.
-func (i *instance) stop(handOver bool) {
+// stop ends the router and waits for it: a MASTER says goodbye.
+func (i *instance) stop() {
 	if i.done == nil {
 		return
 	}
-	if handOver {
-		i.router.Detach()
-	} else {
-		i.cancel()
+	i.cancel()
+	<-i.done
+}
+
+// detach ends the router without a word and waits for it.
+func (i *instance) detach() {
+	if i.done == nil {
+		return
 	}
+	i.router.Detach()
 	<-i.done
 	i.cancel()
 }

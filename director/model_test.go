@@ -26,7 +26,7 @@ type model struct {
 	unprepared error
 	// done are the operations that were carried out.
 	done      []Op
-	announced []netif.Address
+	announced int
 	down      map[string]bool
 	changed   func()
 }
@@ -77,10 +77,10 @@ func (m *model) Do(_ context.Context, op Op) error {
 	return nil
 }
 
-func (m *model) Announce(a netif.Address) error {
+func (m *model) Announce(_ netif.Address, count int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.announced = append(m.announced, a)
+	m.announced += count
 	return nil
 }
 
@@ -136,8 +136,8 @@ func (m *model) takeDone() []string {
 func (m *model) takeAnnounced() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := len(m.announced)
-	m.announced = nil
+	n := m.announced
+	m.announced = 0
 	return n
 }
 

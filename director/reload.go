@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/config"
-	"github.com/lvsd/lvsd/director/hook"
 )
 
 // reloadRequest asks the loop to go over to another configuration.
@@ -76,7 +75,7 @@ func (d *Director) replaceInstances(background context.Context, c *config.Config
 			errs = append(errs, d.reconfigure(i, next))
 			continue
 		}
-		i.stop(false)
+		i.stop()
 		d.retire(i)
 		d.mu.Lock()
 		delete(d.instances, name)
@@ -117,7 +116,7 @@ func (d *Director) retire(i *instance) {
 		d.notify(t)
 	}
 	d.retired.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*max(hook.DefaultTimeout, i.config.Hooks.Timeout))
+		ctx, cancel := context.WithTimeout(context.Background(), d.hookTime())
 		defer cancel()
 		if err := i.hooks.end(ctx); err != nil {
 			d.Log.Warn("hooks of a removed instance", "instance", i.config.Router.Name, "err", err)

@@ -58,7 +58,6 @@ address = "10.1.0.100:7"
 protocol = "udp"
 scheduler = "rr"
 forwarding = "nat"
-one_packet = true
   [[virtual_service.real_server]]
   address = "10.2.0.11:7"
 `

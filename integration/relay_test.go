@@ -236,9 +236,7 @@ func invalidReload(t *testing.T, c *relay.Cluster) {
 func postfixDownAndUp(t *testing.T, c *relay.Cluster) {
 	client := load(c, 0)
 	for _, server := range []*relay.Relay{c.Master(), other(c, c.Master())} {
-		if err := server.Postfix.Stop(); err != nil {
-			t.Logf("Postfix of %s: %v", server.Name, err)
-		}
+		_ = server.Postfix.Stop() // it ends by the signal, which counts as an error
 		for _, on := range c.Relays {
 			c.WaitWeight(on, server, 0)
 		}

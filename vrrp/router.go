@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -306,20 +307,22 @@ func (r *Router) receive(p Packet) {
 func (r *Router) step(ev Event, now time.Time) {
 	from := r.state.Role
 	next, actions := r.config.Step(r.state, ev, now)
+	// Outside of the election there is no priority: then it is the last one.
+	priority := cmp.Or(next.Priority, r.state.Priority, r.config.Priority)
 	r.state = next
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Send:
 			r.send(a.Priority)
 		case Become:
-			r.become(from, a)
+			r.become(from, a, priority)
 			from = a.Role
 		}
 	}
 }
 
 // become publishes a new role.
-func (r *Router) become(from Role, b Become) {
+func (r *Router) become(from Role, b Become, priority uint8) {
 	r.counters.transitions++
 	if b.Role == Master {
 		r.counters.masterTransitions++
@@ -327,7 +330,7 @@ func (r *Router) become(from Role, b Become) {
 	r.last = Transition{
 		Name: r.config.Name, VRID: r.vrid, Interface: r.ifname,
 		From: from, To: b.Role, Reason: b.Reason, Detail: r.detail(b.Reason),
-		Priority: r.state.Priority, At: time.Now(),
+		Priority: priority, At: time.Now(),
 	}
 	r.publish()
 	r.observe(r.last)

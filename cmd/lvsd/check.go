@@ -45,7 +45,7 @@ func newCheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%s: valid, %d VRRP instances, %d virtual services\n",
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%s: valid; VRRP instances: %d, virtual services: %d\n",
 				file.path, len(c.VRRP), len(c.Services))
 			return err
 		},

@@ -36,7 +36,7 @@ func TestExitCodes(t *testing.T) {
 		stdout    []string
 		stderr    []string
 	}{
-		{"valid file", []string{"check", "-c", example}, exitOK, []string{"valid, 1 VRRP instances, 1 virtual services"}, nil},
+		{"valid file", []string{"check", "-c", example}, exitOK, []string{"valid; VRRP instances: 1, virtual services: 1"}, nil},
 		{
 			"every problem of an invalid file",
 			[]string{"check", "-c", bad},

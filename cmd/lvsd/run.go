@@ -126,15 +126,19 @@ func serve(ctx context.Context, d *director.Director, flags runFlags, log *slog.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, handOverSignal)
 	defer signal.Stop(signals)
+	stop := func(cause error) {
+		tellSystemd(log, daemon.SdNotifyStopping)
+		stopDirector(cause)
+	}
 	others.Go(func() {
-		handleSignals(otherContext, signals, stopDirector, func() { reload(otherContext, d, flags, log) })
+		handleSignals(otherContext, signals, stop, func() { reload(otherContext, d, flags, log) })
 	})
 	log.Info("lvsd starts", "version", version(), "config", flags.file.path, "pid", os.Getpid())
 	return d.Run(directorContext)
 }
 
 // handleSignals serves signals until ctx ends.
-func handleSignals(ctx context.Context, signals <-chan os.Signal, stop context.CancelCauseFunc, reload func()) {
+func handleSignals(ctx context.Context, signals <-chan os.Signal, stop func(cause error), reload func()) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -11,10 +11,10 @@ import (
 	"github.com/mdlayher/packet"
 )
 
-// Announce sends one gratuitous ARP for the address, which teaches every
-// neighbour that it is at this interface's hardware address (RFC 5798 section
-// 6.4.1, RFC 826).
-func Announce(a Address) error {
+// Announce sends gratuitous ARP for the address, count times, which teaches
+// every neighbour that it is at this interface's hardware address (RFC 5798
+// section 6.4.1, RFC 826).
+func Announce(a Address, count int) error {
 	iface, err := net.InterfaceByName(a.Interface)
 	if err != nil {
 		return fmt.Errorf("announce %s: %w", a.Addr, err)
@@ -28,7 +28,11 @@ func Announce(a Address) error {
 	if err != nil {
 		return fmt.Errorf("announce %s on %s: %w", a.Addr, a.Interface, err)
 	}
-	_, err = conn.WriteTo(frame, &packet.Addr{HardwareAddr: ethernet.Broadcast})
+	for range count {
+		if _, err = conn.WriteTo(frame, &packet.Addr{HardwareAddr: ethernet.Broadcast}); err != nil {
+			break
+		}
+	}
 	if err := errors.Join(err, conn.Close()); err != nil {
 		return fmt.Errorf("announce %s on %s: %w", a.Addr, a.Interface, err)
 	}

@@ -142,7 +142,7 @@ func TestAbsentInterface(t *testing.T) {
 	if _, err := conn.Up("absent"); err == nil {
 		t.Error("up: no error")
 	}
-	if err := Announce(absent); err == nil {
+	if err := Announce(absent, 1); err == nil {
 		t.Error("announce: no error")
 	}
 }
@@ -235,12 +235,8 @@ func TestAnnounceOnTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	vip := Address{"left", netip.MustParseAddr("192.0.2.100")}
-	if err := Announce(vip); err != nil {
-		t.Fatal(err)
-	}
-	frame := make([]byte, 128)
-	n, _, err := capture.ReadFrom(frame)
-	if err != nil {
+	const count = 3
+	if err := Announce(vip, count); err != nil {
 		t.Fatal(err)
 	}
 	left, err := net.InterfaceByName("left")
@@ -251,8 +247,15 @@ func TestAnnounceOnTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(frame[:n], want) {
-		t.Errorf("on the wire %x, want %x", frame[:n], want)
+	for range count {
+		frame := make([]byte, 128)
+		n, _, err := capture.ReadFrom(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(frame[:n], want) {
+			t.Errorf("on the wire %x, want %x", frame[:n], want)
+		}
 	}
 }
 

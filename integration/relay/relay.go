@@ -119,8 +119,8 @@ func (c *Cluster) scale(text string) string {
 	if !strings.Contains(text, written) {
 		c.t.Fatalf("the example has no %s", written)
 	}
-	slower := math.Ceil(c.Lab.Scale())
-	c.Interval = time.Duration(2*slower) * time.Second
+	slower := math.Ceil(c.Lab.Scale() / 2)
+	c.Interval = time.Duration(slower+1) * time.Second
 	text = strings.ReplaceAll(text, written, fmt.Sprintf("advert_interval = %q", c.Interval))
 	return fmt.Sprintf("[global]\nresync = %q\n\n%s", time.Duration(slower)*time.Second, text)
 }
