@@ -12,6 +12,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/hook"
+	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/vrrp"
@@ -134,7 +135,9 @@ func (d *Director) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.retired.Wait()
-	d.loop(ctx, background)
+	if err := d.loop(ctx, background); err != nil {
+		return errors.Join(err, d.handOver())
+	}
 	return d.end(context.Cause(ctx))
 }
 
@@ -176,8 +179,10 @@ func (d *Director) verdictChanged(c healthcheck.Change) {
 	d.signal()
 }
 
-// loop reconciles whenever something changed, and every Resync in any case.
-func (d *Director) loop(ctx, background context.Context) {
+// loop reconciles whenever something changed, and every Resync in any case,
+// until ctx ends. The error is one that only another process can mend: the
+// module was loaded anew under this one.
+func (d *Director) loop(ctx, background context.Context) error {
 	resync := time.NewTimer(0)
 	defer resync.Stop()
 	grace := time.NewTimer(grace(d.config))
@@ -186,7 +191,7 @@ func (d *Director) loop(ctx, background context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-d.wake:
 		case <-resync.C:
 		case request := <-d.reloads:
@@ -198,7 +203,10 @@ func (d *Director) loop(ctx, background context.Context) {
 			d.join(background, "checks took too long to answer")
 		}
 		next := d.currentConfig().Global.Resync
-		if err := d.step(ctx, false); err != nil {
+		switch err := d.step(ctx, false); {
+		case errors.Is(err, ipvs.ErrReloaded):
+			return err
+		case err != nil:
 			next = min(next, retryDelay)
 		}
 		resync.Reset(next)

@@ -3,6 +3,8 @@ package director
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -418,4 +420,51 @@ func TestReloadSeedsChangedChecks(t *testing.T) {
 	if _, seen := up[added.Checks[0]]; seen {
 		t.Error("the kernel says nothing of a server that it does not have")
 	}
+}
+
+func TestReloadedModuleEndsTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		n.kernel.mu.Lock()
+		n.kernel.unreadable = fmt.Errorf("list: %w", ipvs.ErrReloaded)
+		n.kernel.mu.Unlock()
+		if err := <-n.ended; !errors.Is(err, ipvs.ErrReloaded) {
+			t.Errorf("ended with %v, want %v", err, ipvs.ErrReloaded)
+		}
+		n.cancel(nil)
+		// The successor finds what it needs to go on.
+		if memory, err := n.memory.Load(); err != nil || !memory.Instances["relay"].Master {
+			t.Errorf("left %+v, %v", memory, err)
+		}
+	})
+}
+
+func TestUnpreparedKernelRefusesStartAndReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		n.kernel.takeDone()
+		n.kernel.mu.Lock()
+		n.kernel.unprepared = errInjected
+		n.kernel.mu.Unlock()
+		next := newNode(t, n.lan, 1).config
+		next.Services[0].RealServers[0].Weight = 7
+		if err := n.director.Reload(t.Context(), next); !errors.Is(err, errInjected) {
+			t.Errorf("reload: %v", err)
+		}
+		advance(5 * time.Second)
+		if ops := n.kernel.takeDone(); len(ops) != 0 {
+			t.Errorf("a refused reload changed %v", ops)
+		}
+		n.stop(context.Canceled)
+
+		n.start()
+		if err := <-n.ended; !errors.Is(err, errInjected) {
+			t.Errorf("start: %v", err)
+		}
+		n.cancel(nil)
+	})
 }

@@ -24,6 +24,8 @@ type Host struct {
 	rules   *iptables.Table
 	// lockWait is what rules was opened with.
 	lockWait time.Duration
+	// listed is what the last complete listing of the rules found.
+	listed []iptables.Tagged
 	// heldAt is when the rule that holds connection tracking was last seen.
 	heldAt time.Time
 }
@@ -99,14 +101,20 @@ func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 }
 
 // readRules lists the tagged rules. A second copy of a rule, and a rule that
-// this version would not write, is a stray.
+// this version would not write, is a stray. While somebody else keeps the
+// xtables lock, the rules are taken to be as they were: VIPs and services must
+// not wait for it.
 func (h *Host) readRules(ctx context.Context, s *Snapshot) error {
 	tagged, err := h.rules.Redirects(ctx)
-	if err != nil {
+	locked := errors.Is(err, iptables.ErrLocked)
+	switch {
+	case err == nil:
+		h.listed = tagged
+	case !locked:
 		return err
 	}
 	seen := Set[iptables.Redirect]{}
-	for _, rule := range tagged {
+	for _, rule := range h.listed {
 		if !rule.Known || seen.Has(rule.Redirect) {
 			s.Strays = append(s.Strays, strings.Join(rule.Spec, " "))
 			continue
@@ -114,7 +122,7 @@ func (h *Host) readRules(ctx context.Context, s *Snapshot) error {
 		seen.Add(rule.Redirect)
 		s.Redirects = append(s.Redirects, rule.Redirect)
 	}
-	if time.Since(h.heldAt) < holdInterval {
+	if locked || time.Since(h.heldAt) < holdInterval {
 		s.ConntrackHeld = true
 		return nil
 	}

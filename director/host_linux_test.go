@@ -1,14 +1,18 @@
 package director
 
 import (
+	"errors"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/lvsd/lvsd/config"
@@ -152,6 +156,57 @@ func TestHostGetsRidOfStrays(t *testing.T) {
 	}
 	command(t, "-t", "nat", "-C", "PREROUTING", "-s", "198.51.100.2/32",
 		"-m", "comment", "--comment", "not lvsd's", "-j", "ACCEPT")
+}
+
+// TestHostGoesOnWithoutTheXtablesLock: while somebody else keeps the lock, a new
+// MASTER gets its VIP; the rule follows when the lock is free.
+func TestHostGoesOnWithoutTheXtablesLock(t *testing.T) {
+	lab.Require(t, lab.NeedNetns, lab.NeedIPVS)
+	// The nf_tables backend has no lock.
+	directory := t.TempDir()
+	if err := os.Symlink("/usr/sbin/xtables-legacy-multi", filepath.Join(directory, "iptables")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", directory+":"+os.Getenv("PATH"))
+	lockPath := filepath.Join(directory, "lock")
+	t.Setenv("XTABLES_LOCKFILE", lockPath)
+	host := hostInNamespace(t)
+	backup, master := NewState(), NewState()
+	backup.Redirects.Add(iptables.Redirect{VIP: vipNumber(0), Protocol: "tcp", Port: 25, NewOnly: true})
+	backup.Conntrack.Add(Hold{})
+	master.VIPs.Add(netif.Address{Interface: "eth0", Addr: vipNumber(0)})
+	master.Conntrack.Add(Hold{})
+	if _, err := Apply(t.Context(), host, Diff(NewState(), backup)); err != nil {
+		t.Fatal(err)
+	}
+	readState(t, host)
+
+	lock, err := os.OpenFile(lockPath, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	have := readState(t, host)
+	if diff := cmp.Diff(backup, have, compareStates); diff != "" {
+		t.Fatalf("read without the lock (-want +got):\n%s", diff)
+	}
+	if _, err := Apply(t.Context(), host, Diff(have, master)); !errors.Is(err, iptables.ErrLocked) {
+		t.Errorf("apply without the lock: %v", err)
+	}
+	if !readState(t, host).holds(vipNumber(0)) {
+		t.Error("the VIP waited for the lock")
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Apply(t.Context(), host, Diff(readState(t, host), master)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(master, readState(t, host), compareStates); diff != "" {
+		t.Errorf("with the lock free (-want +got):\n%s", diff)
+	}
 }
 
 // TestHostSetsSysctls reads, sets and restores a real kernel parameter.

@@ -22,6 +22,8 @@ type model struct {
 	active  map[string]uint32
 	// fail makes an operation fail.
 	fail func(Op) error
+	// unreadable is what Read returns.
+	unreadable error
 	// unprepared is what Prepare returns.
 	unprepared error
 	// done are the operations that were carried out.
@@ -40,6 +42,9 @@ func (m *model) Prepare(*config.Config) error { return m.unprepared }
 func (m *model) Read(context.Context, []string) (Snapshot, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.unreadable != nil {
+		return Snapshot{}, m.unreadable
+	}
 	s := Snapshot{Sysctls: maps.Clone(m.state.Sysctls), Services: slices.Clone(m.foreign)}
 	for _, key := range sorted(m.state.Services, compareKeys) {
 		service := m.state.Services[key]

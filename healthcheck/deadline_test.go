@@ -34,7 +34,7 @@ func piped(t *testing.T, handle func(net.Conn)) dialer {
 func drip(text string, pause time.Duration) func(net.Conn) {
 	return func(conn net.Conn) {
 		for i := range len(text) {
-			time.Sleep(pause)
+			<-time.After(pause)
 			if _, err := conn.Write([]byte{text[i]}); err != nil {
 				return
 			}
@@ -77,17 +77,17 @@ func TestProbeEndsAtItsTimeout(t *testing.T) {
 		"smtp drip of lines":     {SMTP, drip(strings.Repeat("220-\n", 100), second), L7TOUT, "greeting: timed out"},
 		"smtp late":              {SMTP, drip("220 mx\r\n", 9*second), L7TOUT, "greeting: timed out"},
 		"smtp half a line":       {SMTP, func(c net.Conn) { _, _ = io.WriteString(c, "220 m"); silent(c) }, L7TOUT, "greeting: timed out"},
-		"smtp EHLO not read":     {SMTP, func(c net.Conn) { _, _ = io.WriteString(c, "220 mx\r\n"); time.Sleep(time.Hour) }, L7TOUT, "EHLO director.example: timed out"},
+		"smtp EHLO not read":     {SMTP, func(c net.Conn) { _, _ = io.WriteString(c, "220 mx\r\n"); <-time.After(time.Hour) }, L7TOUT, "EHLO director.example: timed out"},
 		"smtp EHLO not answered": {SMTP, func(c net.Conn) { answersEHLO(c); silent(c) }, L7TOUT, "EHLO: timed out"},
-		"smtp QUIT not read":     {SMTP, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); time.Sleep(time.Hour) }, L7OK, "220 mx"},
+		"smtp QUIT not read":     {SMTP, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); <-time.After(time.Hour) }, L7OK, "220 mx"},
 		"smtp QUIT not answered": {SMTP, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); silent(c) }, L7OK, "220 mx"},
 		"http silent":            {HTTP, silent, L7TOUT, "reply: timed out"},
-		"http request not read":  {HTTP, func(net.Conn) { time.Sleep(time.Hour) }, L7TOUT, "request: timed out"},
+		"http request not read":  {HTTP, func(net.Conn) { <-time.After(time.Hour) }, L7TOUT, "request: timed out"},
 		"http drip of the head":  {HTTP, afterRequest(drip("HTTP/1.1 200 OK\r\n"+strings.Repeat("X: x\r\n", 1000), second)), L7TOUT, "reply: timed out"},
 		"http drip of interim":   {HTTP, afterRequest(drip(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100), second/10)), L7TOUT, "reply: timed out"},
 		"http drip of the body":  {HTTP, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), second/2)), L7TOUT, "body after status 200 OK: timed out"},
 		"https silent":           {HTTPS, silent, L6TOUT, "tls: timed out"},
-		"https hello not read":   {HTTPS, func(net.Conn) { time.Sleep(time.Hour) }, L6TOUT, "tls: timed out"},
+		"https hello not read":   {HTTPS, func(net.Conn) { <-time.After(time.Hour) }, L6TOUT, "tls: timed out"},
 		"https drip":             {HTTPS, drip("\x16\x03\x03\x40\x00"+strings.Repeat("\x02", 1000), second), L6TOUT, "tls: timed out"},
 		"https reply never":      {HTTPS, overTLS(t, silent), L7TOUT, "reply: timed out"},
 	} {
@@ -129,14 +129,14 @@ func TestSlowAnswerCounts(t *testing.T) {
 	}{
 		"smtp teaser": {SMTP, func(conn net.Conn) {
 			_, _ = io.WriteString(conn, "220-mx\r\n")
-			time.Sleep(6 * time.Second)
+			<-time.After(6 * time.Second)
 			script(t, "S: 220 mx\nC: EHLO director.example\nS: 250 mx\nC: QUIT\nS: 221 bye")(conn)
 		}, 6 * time.Second},
 		"http drip": {HTTP, afterRequest(func(conn net.Conn) {
 			drip("HTTP/1.1 204 OK\r\n\r\n", time.Second)(conn)
 		}), 19 * time.Second},
 		"https": {HTTPS, overTLS(t, afterRequest(func(conn net.Conn) {
-			time.Sleep(5 * time.Second)
+			<-time.After(5 * time.Second)
 			_, _ = io.WriteString(conn, "HTTP/1.1 204 OK\r\n\r\n")
 		})), 5 * time.Second},
 	} {
@@ -163,7 +163,7 @@ func TestAbandonedAtOnce(t *testing.T) {
 		"drip":     {SMTP, drip(strings.Repeat("2", 1000), 300*time.Millisecond)},
 		"tls":      {HTTPS, silent},
 		"body":     {HTTP, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), time.Millisecond))},
-		"write":    {HTTP, func(net.Conn) { time.Sleep(time.Hour) }},
+		"write":    {HTTP, func(net.Conn) { <-time.After(time.Hour) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -75,7 +75,7 @@ func (r *rig) run() {
 
 // after lets d pass, and all that is due in it happen.
 func (r *rig) after(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 

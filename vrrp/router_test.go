@@ -105,7 +105,7 @@ func (n *node) crash() {
 }
 
 func sleep(d time.Duration) {
-	time.Sleep(d) // the bubble's time
+	<-time.After(d) // the bubble's time
 	synctest.Wait()
 }
 
