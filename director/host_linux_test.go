@@ -87,6 +87,9 @@ func TestHostBehavesAsTheModel(t *testing.T) {
 	states := rapid.Custom(func(t *rapid.T) State { return drawState(t, "want") })
 	for seed := range 12 {
 		want := states.Example(seed)
+		// Plan wants it wherever there are rules; deleting a rule sees to it in
+		// any case, which the model does not know.
+		want.Conntrack.Add(Hold{})
 		have := readState(t, host)
 		ops := Diff(have, want)
 		done, err := Apply(t.Context(), host, ops)
