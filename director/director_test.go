@@ -468,3 +468,34 @@ func TestUnpreparedKernelRefusesStartAndReload(t *testing.T) {
 		n.cancel(nil)
 	})
 }
+
+// TestStuckKernelDoesNotHoldUpAdverts: an operation hangs for an hour, and the
+// MASTER stays MASTER to the others.
+func TestStuckKernelDoesNotHoldUpAdverts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := vrrptest.New()
+		master, backup := newNode(t, lan, 1), newNode(t, lan, 2)
+		master.config.VRRP[0].Router.Priority = 150
+		stuck := make(chan struct{})
+		master.kernel.fail = func(op Op) error {
+			if _, ok := op.(AddVIP); ok {
+				<-stuck
+			}
+			return nil
+		}
+		master.start()
+		backup.start()
+		advance(10 * time.Second)
+		before := len(lan.Sent())
+		advance(time.Hour)
+		if sent := len(lan.Sent()) - before; sent != 3600 {
+			t.Errorf("in an hour of kernel work %d adverts were sent, want one a second", sent)
+		}
+		backup.want(relayState(backup.config, vrrp.Backup))
+		close(stuck)
+		advance(time.Second)
+		master.want(relayState(master.config, vrrp.Master))
+		master.stop(context.Canceled)
+		backup.stop(context.Canceled)
+	})
+}

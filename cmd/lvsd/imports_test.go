@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lvsd/lvsd/"
+
+// mayImport says which packages of this module each package may import, so that
+// dependencies point one way. A package that is not listed is new: decide where
+// it stands.
+var mayImport = map[string][]string{
+	// The leaves know nothing of lvsd; each can be used by itself.
+	"vrrp":             nil,
+	"healthcheck":      nil,
+	"iptables":         nil,
+	"sysctl":           nil,
+	"director/ipvs":    nil,
+	"director/netif":   nil,
+	"director/hook":    nil,
+	"vrrp/vrrptest":    {"vrrp"},
+	"director/ipvsadm": {"director/ipvs"},
+	// The configuration speaks in the leaves' values and carries nothing out.
+	"config": {"director/ipvs", "healthcheck", "vrrp"},
+	// The director decides, and is the only writer of the kernel.
+	"director": {
+		"config", "director/hook", "director/ipvs", "director/netif", "healthcheck", "iptables", "sysctl", "vrrp",
+	},
+	"director/control": {"director"},
+	"cmd/lvsd":         {"config", "director", "director/control", "director/ipvs", "director/ipvsadm"},
+	// A lab knows nothing of lvsd: it is one more daemon to it.
+	"integration":             nil,
+	"integration/lab":         nil,
+	"integration/kernel":      nil,
+	"integration/suite":       nil,
+	"integration/vm":          {"integration/vm/protocol"},
+	"integration/vm/init":     {"integration/vm/protocol"},
+	"integration/vm/protocol": nil,
+	"integration/relay":       {"director", "director/control", "integration/lab"},
+	"integration/demo":        {"integration/lab", "integration/relay", "vrrp"},
+	"examples":                nil,
+}
+
+func TestDependenciesPointOneWay(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...")
+	out, err := list.CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v: %s", err, out)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		name := strings.TrimPrefix(fields[0], module)
+		seen[name] = true
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("package %s is not in the table", name)
+		}
+		for _, imported := range fields[1:] {
+			other, ours := strings.CutPrefix(imported, module)
+			if ours && !slices.Contains(allowed, other) {
+				t.Errorf("%s imports %s", name, other)
+			}
+		}
+	}
+	for name := range mayImport {
+		if !seen[name] {
+			t.Errorf("package %s is in the table but does not exist", name)
+		}
+	}
+}
