@@ -165,6 +165,18 @@ func (t *Table) HoldConntrack(ctx context.Context) error {
 	return nil
 }
 
+// ConntrackHeld reports whether the rule of HoldConntrack is there.
+func (t *Table) ConntrackHeld(ctx context.Context) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("look for the rule that holds connection tracking: %w", err)
+	}
+	held, err := t.command.Exists(holdTable, holdChain, holdSpec()...)
+	if err != nil {
+		return false, fmt.Errorf("look for the rule that holds connection tracking: %w", explain(err))
+	}
+	return held, nil
+}
+
 // ReleaseConntrack undoes HoldConntrack. While a REDIRECT rule is there, that
 // rule holds connection tracking; after it, connections are reset.
 func (t *Table) ReleaseConntrack(ctx context.Context) error {
