@@ -8,9 +8,9 @@ vm_packages   := $(patsubst ./%/,%,$(sort $(dir $(shell grep -rlE 'NeedIPVS|"ipv
 host_packages := ./integration ./integration/lab
 
 # What each place promises: a test that finds it missing there fails.
-unit_promise := netns,iptables
+unit_promise := netns,iptables,iptables-nft,iptables-legacy,setpriv
 host_promise := netns,iptables,postfix,keepalived,tcpdump
-vm_promise   := $(host_promise),ipvs,ipvsadm,nginx
+vm_promise   := $(host_promise),ipvs,ipvs-sip,ipvsadm,nginx
 
 vm_run   := $(build)/vm -share $(results)
 suite    := $(build)/suite
