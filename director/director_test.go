@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
 	"github.com/lvsd/lvsd/vrrp/vrrptest"
@@ -498,4 +500,92 @@ func TestStuckKernelDoesNotHoldUpAdverts(t *testing.T) {
 		master.stop(context.Canceled)
 		backup.stop(context.Canceled)
 	})
+}
+
+func TestManagedSysctlsArePutBack(t *testing.T) {
+	const name = "net.ipv4.vs.conn_reuse_mode"
+	value := func(n *node) string { return n.kernel.now().Sysctls[name] }
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.config.Sysctl.Manage = true
+		n.kernel.change(func(s State) { s.Sysctls[name] = "1" })
+		n.start()
+		if got := value(n); got != "2" {
+			t.Errorf("managed: %s is %q, want 2", name, got)
+		}
+		n.stop(ErrHandOver)
+		n.start()
+		n.stop(context.Canceled)
+		if got := value(n); got != "1" {
+			t.Errorf("after a restart and a clean stop %s is %q, want the old 1", name, got)
+		}
+
+		n.start()
+		unmanaged := *n.config
+		unmanaged.Sysctl.Manage = false
+		if err := n.director.Reload(t.Context(), &unmanaged); err != nil {
+			t.Fatal(err)
+		}
+		advance(time.Second)
+		if got := value(n); got != "1" {
+			t.Errorf("no longer managed: %s is %q, want the old 1", name, got)
+		}
+		n.kernel.change(func(s State) { s.Sysctls[name] = "0" })
+		advance(5 * time.Second)
+		if got := value(n); got != "0" {
+			t.Errorf("not managed: %s is %q, want what somebody set", name, got)
+		}
+		if wrong := n.director.Status().Sysctls; len(wrong) == 0 {
+			t.Error("the status says nothing of the wrong value")
+		}
+		n.stop(context.Canceled)
+	})
+}
+
+// TestVerdictsReachTheKernel checks a real server on loopback, in real time.
+func TestVerdictsReachTheKernel(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := netip.MustParseAddrPort(listener.Addr().String())
+	n := newNode(t, vrrptest.New(), 1)
+	server := config.RealServer{Address: address, Weight: 3}
+	check := checkOf(server)
+	check.Interval = 20 * time.Millisecond
+	server.Checks = []healthcheck.Spec{check}
+	n.config.Services[0].RealServers = []config.RealServer{server}
+	n.config.Global.Resync = time.Hour // verdicts alone must bring it about
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	d := New(Options{
+		Config: n.config, Kernel: n.kernel, Network: n.kernel, Dial: n.lan.Dial(n.address),
+		Memory: n.memory, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	wait := func(weight int) {
+		t.Helper()
+		timeout := time.After(2 * time.Minute)
+		for {
+			services := n.kernel.now().Services
+			if services[n.config.Services[0].IPVS.ServiceKey].RealServers[address].Weight == weight {
+				return
+			}
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-timeout:
+				t.Fatalf("the weight is not %d\n%s", weight, n.log)
+			}
+		}
+	}
+	wait(3)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wait(0)
+	cancel(nil)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

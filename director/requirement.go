@@ -22,11 +22,21 @@ func Requirements(c *config.Config) []Requirement {
 	add := func(name, value, why string) {
 		required = append(required, Requirement{name, value, why})
 	}
-	var nat, persistent, remove bool
+	var nat, persistent, direct bool
 	for _, service := range c.Services {
 		nat = nat || service.Forwarding == ipvs.Masquerade
+		direct = direct || service.Forwarding != ipvs.Masquerade
 		persistent = persistent || service.IPVS.Flags&ipvs.Persistent != 0
-		remove = remove || service.OnFailure == config.Remove
+	}
+	if len(c.Services) > 0 {
+		add("net.ipv4.vs.expire_nodest_conn", "1",
+			"otherwise a client that uses a port again is sent to the server of its old connection, "+
+				"although that server has weight 0 or is gone")
+	}
+	if direct {
+		add("net.ipv4.vs.conn_reuse_mode", "2",
+			"dr, tun: a connection ends in FIN_WAIT here, and a client that uses its port again "+
+				"must be scheduled anew")
 	}
 	if nat {
 		add("net.ipv4.ip_forward", "1", "nat: replies of real servers are routed through this node")
@@ -39,10 +49,6 @@ func Requirements(c *config.Config) []Requirement {
 	if persistent {
 		add("net.ipv4.vs.expire_quiescent_template", "1",
 			"persistence: otherwise clients keep being sent to a real server with weight 0")
-	}
-	if remove {
-		add("net.ipv4.vs.expire_nodest_conn", "1",
-			"on_failure = \"remove\": otherwise packets to a removed real server vanish instead of being answered")
 	}
 	return required
 }

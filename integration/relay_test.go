@@ -2,8 +2,11 @@ package integration
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,6 +35,7 @@ func TestRelay(t *testing.T) {
 		{"restarts and reloads lose no connection", restartsLoseNothing},
 		{"an invalid file changes nothing", invalidReload},
 		{"a stopped Postfix leaves the rotation and returns", postfixDownAndUp},
+		{"a port used again is not sent to a stopped Postfix", portUsedAgain},
 		{"what others change is repaired", driftIsRepaired},
 		{"a clean stop of the MASTER", cleanStop},
 		{"the MASTER's link goes down", linkDown},
@@ -255,6 +259,43 @@ func postfixDownAndUp(t *testing.T, c *relay.Cluster) {
 		})
 	}
 	t.Log(client.Stop())
+}
+
+// portUsedAgain connects twice from one port. IPVS still has the first
+// connection, in FIN_WAIT, when the second comes: it must be scheduled anew.
+func portUsedAgain(t *testing.T, c *relay.Cluster) {
+	const port = 40000
+	greet := func() (name string, err error) {
+		var conn net.Conn
+		err = c.Client.Do(func() (err error) {
+			from := &net.TCPAddr{IP: c.Client.Address.AsSlice(), Port: port}
+			conn, err = (&net.Dialer{LocalAddr: from, Timeout: time.Minute}).Dial("tcp4", relay.Service.String())
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = conn.Close() }()
+		// The server closes first, so that the client's port is free at once.
+		if _, err := fmt.Fprint(conn, "QUIT\r\n"); err != nil {
+			return "", err
+		}
+		text, err := io.ReadAll(conn)
+		name, _, _ = strings.Cut(strings.TrimPrefix(string(text), "220 "), " ")
+		return name, err
+	}
+	first, err := greet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(c.Relays, func(r *relay.Relay) bool { return r.Name == first })
+	_ = c.Relays[i].Postfix.Stop() // it ends by the signal, which counts as an error
+	c.WaitWeight(c.Master(), c.Relays[i], 0)
+	if second, err := greet(); err != nil || second == first {
+		t.Errorf("first %s, then %q, %v", first, second, err)
+	}
+	c.Relays[i].Postfix.Start()
+	c.WaitAllUp()
 }
 
 // other is a relay that is not r.

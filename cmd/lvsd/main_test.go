@@ -41,7 +41,7 @@ func TestExitCodes(t *testing.T) {
 			"every problem of an invalid file",
 			[]string{"check", "-c", bad},
 			exitFailed, nil,
-			[]string{"bad.toml:9:8: vrrp.vrid", "bad.toml:24:13: virtual_service.scheduler", `nearest is "wlc"`},
+			[]string{"bad.toml:12:8: vrrp.vrid", "bad.toml:27:13: virtual_service.scheduler", `nearest is "wlc"`},
 		},
 		{"no file", []string{"check", "-c", absent}, exitFailed, nil, []string{absent}},
 		{"daemon without a file", []string{"run", "-c", absent, "--run-dir", absent}, exitFailed, nil, []string{absent}},
