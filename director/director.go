@@ -120,11 +120,23 @@ func (d *Director) Run(ctx context.Context) error {
 		return err
 	}
 
+	if err := d.serve(ctx, memory, first); err != nil {
+		return err
+	}
+	if errors.Is(context.Cause(ctx), ErrHandOver) {
+		return nil
+	}
+	return d.Memory.Remove()
+}
+
+// serve runs everything from the first role to the last, and returns when no
+// goroutine is left.
+func (d *Director) serve(ctx context.Context, memory Memory, first Snapshot) error {
 	// What serves the election outlives ctx: a clean stop still needs it.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
+	defer d.retired.Wait()
 	defer stop()
 	helpers.Go(func() { d.announcer.run(background) })
 	helpers.Go(func() { _ = d.pool.Run(background) }) // it fails only if run twice
@@ -134,7 +146,6 @@ func (d *Director) Run(ctx context.Context) error {
 	if err := d.startInstances(background, memory, first); err != nil {
 		return err
 	}
-	defer d.retired.Wait()
 	if err := d.loop(ctx, background); err != nil {
 		return errors.Join(err, d.handOver())
 	}
@@ -247,7 +258,7 @@ func (d *Director) end(cause error) error {
 		return fmt.Errorf("clean stop: %w", err)
 	}
 	d.Log.Info("stopped")
-	return d.Memory.Remove()
+	return nil
 }
 
 // handOver leaves everything as it is. A hook that runs is ended first, while

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -144,6 +146,9 @@ func TestAlone(t *testing.T) {
 		left := NewState()
 		left.Redirects.Add(relayRule)
 		n.want(left)
+		if _, err := os.Stat(n.memory.Path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a clean stop leaves something to a successor: %v", err)
+		}
 	})
 }
 
