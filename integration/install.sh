@@ -16,6 +16,7 @@ conntrack conntrack
 ip iproute2
 modprobe kmod
 ping iputils-ping
+sysctl procps
 arping iputils-arping
 gcc gcc
 '
