@@ -25,7 +25,13 @@ PATH="$PATH:/usr/sbin:/sbin"
 missing=$(echo "$wanted" | while read -r program package; do
 	[ -z "$program" ] || command -v "$program" >/dev/null || echo "$package"
 done)
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+	# The kernel of the virtual machine is looked up in the package lists.
+	if [ "$(id -u)" = 0 ] && command -v apt-cache >/dev/null && ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then
+		apt-get update -q
+	fi
+	exit 0
+fi
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 	echo "missing packages:" $missing >&2
