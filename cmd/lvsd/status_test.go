@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"flag"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/control"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files; commit them only if you understand every change")
@@ -62,5 +66,37 @@ func TestWriteStatus(t *testing.T) {
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(b.String(), "\n")); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+// answering answers on a control socket as a running lvsd does.
+type answering struct{ status director.Status }
+
+func (a answering) Status() director.Status { return a.status }
+
+func TestStatusCommand(t *testing.T) {
+	directory := t.TempDir()
+	socket, err := control.Listen(filepath.Join(directory, socketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- control.Serve(ctx, socket, answering{director.Status{Schema: "lvsd.status/1", RouterID: "relay1", PID: 42}})
+	}()
+
+	code, text, stderr := lvsd(t, "status", "--run-dir", directory)
+	if code != exitOK || !strings.HasPrefix(text, "relay1: lvsd ") {
+		t.Errorf("exit code %d, standard output %q, standard error %q", code, text, stderr)
+	}
+	code, text, stderr = lvsd(t, "status", "--json", "--run-dir", directory)
+	var status director.Status
+	if err := json.Unmarshal([]byte(text), &status); code != exitOK || err != nil || status.PID != 42 {
+		t.Errorf("exit code %d, JSON %q (%v), standard error %q", code, text, err, stderr)
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }
