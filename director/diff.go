@@ -121,10 +121,11 @@ func guardRules(have, want State, leaving []netif.Address) []iptables.Redirect {
 	return guards
 }
 
+// sysctlOps leaves out what this kernel does not have.
 func sysctlOps(have, want State) []Op {
 	var ops []Op
 	for _, name := range slices.Sorted(maps.Keys(want.Sysctls)) {
-		if have.Sysctls[name] != want.Sysctls[name] {
+		if value, there := have.Sysctls[name]; there && value != want.Sysctls[name] {
 			ops = append(ops, SetSysctl{name, want.Sysctls[name]})
 		}
 	}

@@ -518,6 +518,9 @@ func TestManagedSysctlsArePutBack(t *testing.T) {
 		if got := value(n); got != "2" {
 			t.Errorf("managed: %s is %q, want 2", name, got)
 		}
+		if now := n.kernel.now().Sysctls; len(now) != 1 {
+			t.Errorf("parameters that this kernel does not have were set: %v", now)
+		}
 		n.stop(ErrHandOver)
 		n.start()
 		n.stop(context.Canceled)

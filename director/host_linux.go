@@ -92,10 +92,12 @@ func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 	s.Sysctls = map[string]string{}
 	for _, name := range sysctls {
 		value, err := h.tree.Get(name)
-		if err != nil && !errors.Is(err, sysctl.ErrNotExist) {
+		switch {
+		case err == nil:
+			s.Sysctls[name] = value
+		case !errors.Is(err, sysctl.ErrNotExist):
 			return Snapshot{}, err
 		}
-		s.Sysctls[name] = value
 	}
 	return s, nil
 }

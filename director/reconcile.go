@@ -157,9 +157,9 @@ func (d *Director) saveSysctls(ops []Op, have State) {
 func (d *Director) logOps(done []Op, changed bool) {
 	for _, op := range done {
 		if changed {
-			d.Log.Info("changed", "op", op)
+			d.Log.Info("changed", "op", op.String())
 		} else {
-			d.Log.Warn("repaired what somebody else changed", "op", op)
+			d.Log.Warn("repaired what somebody else changed", "op", op.String())
 		}
 	}
 }

@@ -47,7 +47,8 @@ type State struct {
 	// the connections that a rule accepted when the last rule goes, and they
 	// are reset as soon as the node becomes MASTER.
 	Conntrack Set[Hold]
-	// Sysctls are kernel parameters by dotted name.
+	// Sysctls are kernel parameters by dotted name. One that the kernel does
+	// not have is not there.
 	Sysctls map[string]string
 }
 
@@ -93,7 +94,11 @@ func (s State) Clone() State {
 // fixed order.
 func (s State) String() string {
 	var b strings.Builder
-	for _, op := range Diff(NewState(), s) {
+	nothing := NewState()
+	for name := range s.Sysctls {
+		nothing.Sysctls[name] = ""
+	}
+	for _, op := range Diff(nothing, s) {
 		fmt.Fprintln(&b, op)
 	}
 	return b.String()
