@@ -476,7 +476,7 @@ func TestUnpreparedKernelRefusesStartAndReload(t *testing.T) {
 	})
 }
 
-// TestStuckKernelDoesNotHoldUpAdverts: an operation hangs for an hour, and the
+// TestStuckKernelDoesNotHoldUpAdverts: an operation hangs for minutes, and the
 // MASTER stays MASTER to the others.
 func TestStuckKernelDoesNotHoldUpAdverts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -494,9 +494,9 @@ func TestStuckKernelDoesNotHoldUpAdverts(t *testing.T) {
 		backup.start()
 		advance(10 * time.Second)
 		before := len(lan.Sent())
-		advance(time.Hour)
-		if sent := len(lan.Sent()) - before; sent != 3600 {
-			t.Errorf("in an hour of kernel work %d adverts were sent, want one a second", sent)
+		advance(5 * time.Minute)
+		if sent := len(lan.Sent()) - before; sent != 300 {
+			t.Errorf("in 5 minutes of kernel work %d adverts were sent, want one a second", sent)
 		}
 		backup.want(relayState(backup.config, vrrp.Backup))
 		close(stuck)
