@@ -141,16 +141,15 @@ func readStatus(t *table) string {
 	if !t.has("status") {
 		ranges = []statusRange{{200, 299}}
 	}
-	slices.SortFunc(ranges, func(a, b statusRange) int { return cmp.Compare(a.low, b.low) })
-	var joined []string
-	for i := 0; i < len(ranges); {
-		r := ranges[i]
-		for i++; i < len(ranges) && ranges[i].low <= r.high+1; i++ {
-			r.high = max(r.high, ranges[i].high)
-		}
-		joined = append(joined, r.String())
+	items := make([]string, len(ranges))
+	for i, r := range ranges {
+		items[i] = r.String()
 	}
-	return strings.Join(joined, ",")
+	set, err := healthcheck.ParseStatus(strings.Join(items, ","))
+	if err != nil {
+		return "" // no code at all, which was reported
+	}
+	return set.String()
 }
 
 // statusCodes is one status code, 301 or "301", or a range, "200-299".

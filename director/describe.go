@@ -55,7 +55,7 @@ func (o observation) instance(c config.VRRP, r vrrp.Status) InstanceStatus {
 		Interface:      c.Interface,
 		State:          strings.ToLower(r.Role.String()),
 		Since:          r.Since,
-		Reason:         r.Reason.String(),
+		Reason:         r.Why(),
 		Priority:       int(r.Priority),
 		Interval:       c.Router.Interval,
 		MasterPriority: int(r.MasterPriority),
@@ -63,9 +63,6 @@ func (o observation) instance(c config.VRRP, r vrrp.Status) InstanceStatus {
 		Sent:           r.Sent,
 		Received:       r.Received,
 		Discarded:      map[string]uint64{},
-	}
-	if r.Detail != "" {
-		status.Reason += ": " + r.Detail
 	}
 	if r.Master.IsValid() {
 		status.Master = r.Master.String()

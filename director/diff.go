@@ -1,7 +1,6 @@
 package director
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -192,21 +191,6 @@ func vipOps[T interface {
 		ops = append(ops, T(struct{ Address netif.Address }{address}))
 	}
 	return ops
-}
-
-func compareRules(a, b iptables.Redirect) int {
-	return cmp.Or(compareRedirects(a, b), compareBool(a.NewOnly, b.NewOnly))
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
 }
 
 // With returns the State after op.

@@ -54,14 +54,10 @@ func (d *Director) notify(t vrrp.Transition) {
 	if !ok {
 		return
 	}
-	reason := t.Reason.String()
-	if t.Detail != "" {
-		reason += ": " + t.Detail
-	}
 	i.hooks.runner.Notify(hook.Event{
 		Instance: t.Name, Interface: t.Interface, RouterID: routerID, VRID: int(t.VRID),
 		State: hookState(t.To), Previous: hookState(t.From), Priority: int(t.Priority),
-		Reason: reason, VIPs: vips,
+		Reason: t.Why(), VIPs: vips,
 	})
 }
 

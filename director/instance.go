@@ -2,7 +2,6 @@ package director
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -162,13 +161,9 @@ func (d *Director) takeTransitions() []vrrp.Transition {
 }
 
 func (d *Director) logTransition(t vrrp.Transition) {
-	reason := t.Reason.String()
-	if t.Detail != "" {
-		reason = fmt.Sprintf("%s: %s", reason, t.Detail)
-	}
 	d.Log.Info("Entering "+t.To.String()+" STATE",
 		"instance", t.Name, "vrid", t.VRID, "interface", t.Interface,
-		"from", t.From, "priority", t.Priority, "reason", reason)
+		"from", t.From, "priority", t.Priority, "reason", t.Why())
 }
 
 // currentInstances returns the instances by name.

@@ -118,12 +118,25 @@ func compareAddresses(a, b netif.Address) int {
 	return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Interface, b.Interface))
 }
 
-func compareRedirects(a, b iptables.Redirect) int {
+// compareRules puts a rule for every packet before that for requests only.
+func compareRules(a, b iptables.Redirect) int {
 	return cmp.Or(
 		a.VIP.Compare(b.VIP),
 		cmp.Compare(a.Protocol, b.Protocol),
 		cmp.Compare(a.Port, b.Port),
+		compareBool(a.NewOnly, b.NewOnly),
 	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
 }
 
 // sorted returns the keys of m in the order of compare.

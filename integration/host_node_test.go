@@ -17,6 +17,8 @@ import (
 	"github.com/lvsd/lvsd/director"
 	"github.com/lvsd/lvsd/director/control"
 	"github.com/lvsd/lvsd/integration/lab"
+
+	"github.com/lvsd/lvsd/integration/relay"
 )
 
 // hostVIP is the virtual address of every test on the host's own kernel.
@@ -137,15 +139,6 @@ func (s *segment) addNode(name, address string) *node {
 	}
 }
 
-func lvsdBinary(tb lab.TB) string {
-	tb.Helper()
-	binary := os.Getenv("LVSD_BINARY")
-	if binary == "" {
-		tb.Fatalf("LVSD_BINARY must name the lvsd program to test")
-	}
-	return binary
-}
-
 // configure writes the file.
 func (n *node) configure(v virtualRouter) {
 	n.segment.Helper()
@@ -164,7 +157,7 @@ func (n *node) start() {
 	n.segment.Helper()
 	n.daemon = n.Start(lab.Command{
 		Name: "lvsd", Env: n.env,
-		Args: []string{lvsdBinary(n.segment), "run", "-c", n.config, "--run-dir", n.run},
+		Args: []string{relay.Binary(n.segment), "run", "-c", n.config, "--run-dir", n.run},
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/lvsd/lvsd/integration/lab"
+
+	"github.com/lvsd/lvsd/integration/relay"
 )
 
 // foreignRules are somebody else's, as iptables prints them.
@@ -253,7 +255,7 @@ func (p *pair) reloads() {
 	})
 	p.stage("a second lvsd in the same run directory is refused", func(t *testing.T) {
 		undisturbed := p.undisturbed(t, p.nodes()...)
-		out, err := p.first.Try(lvsdBinary(p), "run", "-c", p.first.config, "--run-dir", p.first.run)
+		out, err := p.first.Try(relay.Binary(p), "run", "-c", p.first.config, "--run-dir", p.first.run)
 		if err == nil || !strings.Contains(out, "another lvsd uses "+p.first.run) {
 			t.Errorf("the second lvsd ended with %v and printed %s", err, out)
 		}

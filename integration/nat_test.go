@@ -16,6 +16,7 @@ import (
 	"github.com/lvsd/lvsd/director"
 	"github.com/lvsd/lvsd/director/control"
 	"github.com/lvsd/lvsd/integration/lab"
+	"github.com/lvsd/lvsd/integration/relay"
 )
 
 // natConfig is a director between two networks: clients reach the VIP on the
@@ -139,7 +140,7 @@ func TestNAT(t *testing.T) {
 	}
 	run := l.Dir("run")
 	lvsd := gateway.Start(lab.Command{
-		Name: "lvsd", Args: []string{os.Getenv("LVSD_BINARY"), "run", "-c", path, "--run-dir", run},
+		Name: "lvsd", Args: []string{relay.Binary(t), "run", "-c", path, "--run-dir", run},
 	})
 	status := func() (director.Status, error) {
 		return control.Status(t.Context(), filepath.Join(run, "lvsd.sock"))

@@ -2,30 +2,23 @@ package iptables
 
 import (
 	"net"
-	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
-// need makes the test depend on facilities of the machine. Where one is absent
-// the test is skipped, unless LVSD_TEST_REQUIRE (names separated by commas)
-// promises it: then the test fails.
+// need makes the test depend on facilities of the machine, see lab.Missing.
 func need(t *testing.T, facilities ...string) {
 	t.Helper()
 	for _, facility := range facilities {
-		err := probe(facility)
-		switch {
-		case err == nil:
-		case slices.Contains(strings.Split(os.Getenv("LVSD_TEST_REQUIRE"), ","), facility):
-			t.Fatalf("LVSD_TEST_REQUIRE promises %s: %v", facility, err)
-		default:
-			t.Skipf("needs %s: %v", facility, err)
+		if err := probe(facility); err != nil {
+			lab.Missing(t, lab.Need(facility), err)
 		}
 	}
 }

@@ -1,14 +1,14 @@
 package sysctl
 
 import (
-	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
 // TestInterfaceNameWithDot sets parameters of a real interface whose name has a
@@ -17,14 +17,10 @@ import (
 func TestInterfaceNameWithDot(t *testing.T) {
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	ns, err := netns.New()
-	switch promised := strings.Split(os.Getenv("LVSD_TEST_REQUIRE"), ","); {
-	case err == nil:
-		defer ns.Close()
-	case slices.Contains(promised, "netns"):
-		t.Fatalf("LVSD_TEST_REQUIRE promises netns: %v", err)
-	default:
-		t.Skipf("needs a network namespace: %v", err)
+	if err != nil {
+		lab.Missing(t, lab.NeedNetns, err)
 	}
+	defer ns.Close()
 	link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0.100"}, PeerName: "peer"}
 	if err := netlink.LinkAdd(link); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ type Transition struct {
 	At       time.Time
 }
 
+// Why is the reason with its detail, in words.
+func (t Transition) Why() string { return why(t.Reason, t.Detail) }
+
 // Status is what a Router is and did, at one moment.
 type Status struct {
 	Name      string
@@ -48,6 +51,16 @@ type Status struct {
 	// Faults are the causes that keep the router in Fault, with details.
 	Faults map[string]string
 	Counters
+}
+
+// Why is the reason of the last Transition with its detail, in words.
+func (s Status) Why() string { return why(s.Reason, s.Detail) }
+
+func why(r Reason, detail string) string {
+	if detail == "" {
+		return r.String()
+	}
+	return r.String() + ": " + detail
 }
 
 // Counters count since NewRouter.

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +17,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
 // These tests speak to a real kernel, as root, each in a network namespace of
@@ -33,21 +34,13 @@ func need(t *testing.T, feature string) {
 			err = errors.New("not root")
 		}
 		if err != nil {
-			missing(t, feature, err)
+			lab.Missing(t, lab.Need(feature), err)
 		}
 	case "no-ipvs":
 		if !errors.Is(err, ErrUnavailable) {
-			missing(t, feature, errors.New("the kernel has IPVS"))
+			lab.Missing(t, lab.Need(feature), errors.New("the kernel has IPVS"))
 		}
 	}
-}
-
-func missing(t *testing.T, feature string, why error) {
-	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("LVSD_TEST_REQUIRE"), ","), feature) {
-		t.Fatalf("%s was promised: %v", feature, why)
-	}
-	t.Skipf("needs %s: %v", feature, why)
 }
 
 // inNamespace moves the test into a new network namespace with lo up. Subtests
@@ -241,7 +234,7 @@ func TestKernelPersistenceEngine(t *testing.T) {
 	})
 	err := c.AddService(e.Service)
 	if errors.Is(err, ErrNoScheduler) {
-		missing(t, "ipvs-sip", err)
+		lab.Missing(t, "ipvs-sip", err)
 	}
 	fatal(t, err)
 	wantTable(t, c, e)

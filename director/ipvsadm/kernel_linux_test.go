@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +16,8 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/lvsd/lvsd/director/ipvs"
+
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
 // TestAgainstIPVSADM compares this package with ipvsadm itself, for kernel
@@ -154,10 +155,10 @@ func ipvsadm(t *testing.T, arguments ...string) string {
 func openInNamespace(t *testing.T) *ipvs.Client {
 	t.Helper()
 	if _, err := exec.LookPath("ipvsadm"); err != nil {
-		missing(t, "ipvsadm", err)
+		lab.Missing(t, "ipvsadm", err)
 	}
 	if os.Geteuid() != 0 {
-		missing(t, "ipvs", errors.New("not root"))
+		lab.Missing(t, lab.NeedIPVS, errors.New("not root"))
 	}
 	runtime.LockOSThread()
 	before, err := netns.Get()
@@ -171,19 +172,11 @@ func openInNamespace(t *testing.T) *ipvs.Client {
 	addAddresses(t)
 	c, err := ipvs.Open()
 	if errors.Is(err, ipvs.ErrUnavailable) {
-		missing(t, "ipvs", err)
+		lab.Missing(t, lab.NeedIPVS, err)
 	}
 	fatal(t, err)
 	t.Cleanup(func() { fatal(t, c.Close()) })
 	return c
-}
-
-func missing(t *testing.T, feature string, why error) {
-	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("LVSD_TEST_REQUIRE"), ","), feature) {
-		t.Fatalf("%s was promised: %v", feature, why)
-	}
-	t.Skipf("needs %s: %v", feature, why)
 }
 
 // addAddresses brings lo up and gives it addresses.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
 // deadline is generous: the machine may be many times slower for a while.
@@ -46,10 +49,7 @@ func TestGratuitousARP(t *testing.T) {
 func namespace(t *testing.T) *Conn {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		if !slices.Contains(strings.Split(os.Getenv("LVSD_TEST_REQUIRE"), ","), "netns") {
-			t.Skipf("needs root for a network namespace")
-		}
-		t.Fatal("a network namespace was promised, but this is not root")
+		lab.Missing(t, lab.NeedNetns, errors.New("not root"))
 	}
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	ns, err := netns.New()

@@ -19,10 +19,9 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/integration/lab"
-)
 
-// binaryVariable names the lvsd program.
-const binaryVariable = "LVSD_BINARY"
+	"github.com/lvsd/lvsd/integration/relay"
+)
 
 // The exit codes.
 const (
@@ -48,8 +47,8 @@ func run(ctx context.Context, arguments []string, stdout *os.File, stderr io.Wri
 	if err := flags.Parse(arguments); err != nil {
 		return exitUsage
 	}
-	if os.Getenv(binaryVariable) == "" {
-		fmt.Fprintf(stderr, "demo: %s must name the lvsd program\n", binaryVariable)
+	if os.Getenv(relay.BinaryVariable) == "" {
+		fmt.Fprintf(stderr, "demo: %s must name the lvsd program\n", relay.BinaryVariable)
 		return exitUsage
 	}
 	s := &screen{w: stdout, colour: isTerminal(stdout), pause: pauser(ctx, *pace)}

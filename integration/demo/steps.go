@@ -67,7 +67,7 @@ func (d *demo) show(r *relay.Relay, command string) {
 func output(r *relay.Relay, command string) string {
 	words := strings.Fields(command)
 	if words[0] == "lvsd" {
-		words[0] = os.Getenv(binaryVariable)
+		words[0] = os.Getenv(relay.BinaryVariable)
 	}
 	return r.Run(words[0], words[1:]...)
 }

@@ -21,8 +21,18 @@ import (
 	"github.com/lvsd/lvsd/integration/lab"
 )
 
-// binaryVariable names the lvsd program to run.
-const binaryVariable = "LVSD_BINARY"
+// BinaryVariable names the lvsd program to run.
+const BinaryVariable = "LVSD_BINARY"
+
+// Binary is the lvsd program to run. The test ends if none is named.
+func Binary(t lab.TB) string {
+	t.Helper()
+	binary := os.Getenv(BinaryVariable)
+	if binary == "" {
+		t.Fatalf("%s must name the lvsd program to test", BinaryVariable)
+	}
+	return binary
+}
 
 // The addresses of the field report that the example is made of.
 const (
@@ -138,13 +148,9 @@ func (c *Cluster) StartAll() {
 // StartLVSD starts lvsd on the relay.
 func (r *Relay) StartLVSD() {
 	r.cluster.t.Helper()
-	binary := os.Getenv(binaryVariable)
-	if binary == "" {
-		r.cluster.t.Fatalf("%s must name the lvsd program to test", binaryVariable)
-	}
 	r.LVSD = r.Start(lab.Command{
 		Name: "lvsd",
-		Args: []string{binary, "run", "-c", r.cluster.Config, "--run-dir", r.run},
+		Args: []string{Binary(r.cluster.t), "run", "-c", r.cluster.Config, "--run-dir", r.run},
 	})
 }
 
@@ -161,7 +167,7 @@ func (r *Relay) CLI(arguments ...string) string {
 	if slices.Contains(arguments, "status") {
 		arguments = append(arguments, "--run-dir", r.run)
 	}
-	return r.Run(os.Getenv(binaryVariable), arguments...)
+	return r.Run(Binary(r.cluster.t), arguments...)
 }
 
 // State is the relay's role in lower case, or why there is none.
