@@ -8,8 +8,8 @@ vm_packages   := $(patsubst ./%/,%,$(sort $(dir $(shell grep -rlE 'NeedIPVS|"ipv
 host_packages := ./integration ./integration/lab
 
 # What each place promises: a test that finds it missing there fails.
-unit_promise := netns,iptables,iptables-nft,iptables-legacy,setpriv
-host_promise := netns,iptables,postfix,keepalived,tcpdump
+unit_promise := netns,root,process-events,iptables,iptables-nft,iptables-legacy,setpriv
+host_promise := netns,iptables,postfix,keepalived,frr,tcpdump
 vm_promise   := $(host_promise),ipvs,ipvs-sip,ipvsadm,nginx
 
 vm_run   := $(build)/vm -share $(results)
@@ -19,10 +19,10 @@ go_files := $(shell find . -name '*.go' -not -path './build/*') go.mod
 
 export LVSD_BINARY := $(build)/lvsd
 
-.PHONY: help build test unit host vm demo lint fuzz install tools clean
+.PHONY: help build test unit host vm demo bench-failover bench-instances lint fuzz install tools clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 build: $(build)/lvsd ## build the static binary, build/lvsd
 
@@ -54,6 +54,12 @@ vm: tools ## tests on a kernel with IPVS, in one boot
 demo: install tools $(build)/demo ## show the mail relay at work
 	@$(vm_run) -timeout 40m -- $(build)/demo
 
+bench-failover: install $(build)/lvsd $(build)/bench ## measure outages beside keepalived; ARGS="-repeat 20 -only REGEXP"
+	@$(build)/bench failover $(ARGS)
+
+bench-instances: install $(build)/lvsd $(build)/bench ## measure 255 virtual routers beside keepalived
+	@$(build)/bench instances $(ARGS)
+
 lint: ## vet, staticcheck and gofumpt
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
@@ -77,7 +83,7 @@ tools: $(build)/lvsd $(build)/vm $(build)/suite
 $(build)/lvsd: $(go_files)
 	$(static) go build -trimpath -o $@ ./cmd/lvsd
 
-$(build)/vm $(build)/suite $(build)/demo: $(build)/%: $(go_files)
+$(build)/vm $(build)/suite $(build)/demo $(build)/bench: $(build)/%: $(go_files)
 	$(static) go build -trimpath -o $@ ./integration/$*
 
 clean: ## remove what was built

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +32,7 @@ func (c check) spec(server netip.AddrPort) healthcheck.Spec {
 }
 
 // checkOptions are the keys that only some kinds of check have.
-var checkOptions = map[string][]healthcheck.Kind{
+var checkOptions = options[healthcheck.Kind]{
 	"helo_name":  {healthcheck.SMTP},
 	"path":       {healthcheck.HTTP, healthcheck.HTTPS},
 	"host":       {healthcheck.HTTP, healthcheck.HTTPS},
@@ -52,9 +51,15 @@ func readChecks(t *table) []check {
 
 func readCheck(t *table) check {
 	defer t.close()
+	c := check{table: t, Spec: readProbe(t)}
+	c.port = uint16(read(t, "port", integer(1, 65535)).orElse(0, "the real server's"))
+	return c
+}
+
+// readProbe reads a check but for whom to ask.
+func readProbe(t *table) healthcheck.Spec {
 	kind := choice(string(healthcheck.TCP), string(healthcheck.SMTP), string(healthcheck.HTTP), string(healthcheck.HTTPS))
-	c := check{table: t}
-	c.Spec = healthcheck.Spec{
+	spec := healthcheck.Spec{
 		Kind:        healthcheck.Kind(read(t, "type", kind).required()),
 		Interval:    read(t, "interval", duration(100*time.Millisecond, time.Hour, 1)).or(5 * time.Second),
 		Timeout:     read(t, "timeout", duration(10*time.Millisecond, 5*time.Minute, 1)).or(5 * time.Second),
@@ -64,16 +69,15 @@ func readCheck(t *table) check {
 		Fall:        read(t, "fall", integer(1, 100)).or(3),
 		InitiallyUp: read(t, "initial", choice("down", "up")).or("down") == "up",
 	}
-	c.port = uint16(read(t, "port", integer(1, 65535)).orElse(0, "the real server's"))
 	smtp, http := readSMTP(t), readHTTP(t)
-	checkApplies(t, c.Kind)
-	switch c.Kind {
+	checkOptions.check(t, "a check", spec.Kind)
+	switch spec.Kind {
 	case healthcheck.SMTP:
-		c.SMTP = smtp
+		spec.SMTP = smtp
 	case healthcheck.HTTP, healthcheck.HTTPS:
-		c.HTTP = http
+		spec.HTTP = http
 	}
-	return c
+	return spec
 }
 
 func readSMTP(t *table) healthcheck.SMTPOptions {
@@ -91,24 +95,6 @@ func readHTTP(t *table) healthcheck.HTTPOptions {
 		Status:   readStatus(t),
 		Insecure: !read(t, "tls_verify", boolean()).or(true),
 	}
-}
-
-// checkApplies reports options that a check of this kind does not have.
-func checkApplies(t *table, kind healthcheck.Kind) {
-	for option, kinds := range checkOptions {
-		if kind == "" || !t.has(option) || slices.Contains(kinds, kind) {
-			continue
-		}
-		t.failKey(t.at(option), "a check of type %q has no such option, expected type %s", kind, quotedKinds(kinds))
-	}
-}
-
-func quotedKinds(kinds []healthcheck.Kind) string {
-	quoted := make([]string, len(kinds))
-	for i, k := range kinds {
-		quoted[i] = strconv.Quote(string(k))
-	}
-	return strings.Join(quoted, " or ")
 }
 
 func requestTarget() kind[string] {

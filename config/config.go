@@ -1,6 +1,7 @@
 // Package config reads the TOML file: it turns bytes and a node name into a
 // Config, or into every problem the file has, each with its position. It reads
-// no interface, socket or clock, and must not know how anything is carried out.
+// no interface, socket or clock, of files only those with keys that the text
+// names, and must not know how anything is carried out.
 package config
 
 import (
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/track"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
@@ -19,6 +22,8 @@ type Config struct {
 	Global   Global
 	Sysctl   Sysctl
 	VRRP     []VRRP
+	Groups   []SyncGroup
+	Trackers []Tracker
 	Services []VirtualService
 }
 
@@ -70,8 +75,14 @@ type VRRP struct {
 	// it: then the interface's first address is used.
 	Router    vrrp.Config
 	Interface string
-	// VIPs are added to Interface as /32 while MASTER.
-	VIPs []netip.Addr
+	// VIPs are held while MASTER. Those that are not Excluded are Router.VIPs,
+	// in an order of their own.
+	VIPs []VIP
+	// Routes and Rules stand while MASTER.
+	Routes []netif.Route
+	Rules  []netif.Rule
+	// Track are the trackers that the priority or the role depends on.
+	Track []Tracked
 	// ServeOnBackup makes a node that is not MASTER accept what the MASTER
 	// forwards to it, by a REDIRECT rule for each VIP.
 	ServeOnBackup bool
@@ -85,7 +96,74 @@ type VRRP struct {
 	Hooks Hooks
 }
 
-// GARP is the schedule of gratuitous ARP while MASTER.
+// VIP is a virtual address of an instance.
+type VIP struct {
+	netif.VIP
+	// Excluded keeps it out of the adverts: another address family, or more
+	// than an advert can list.
+	Excluded bool
+}
+
+// SyncGroup makes instances move together: all are MASTER, or none is.
+type SyncGroup struct {
+	Name      string
+	Instances []string
+	// Track holds for every member.
+	Track []Tracked
+	// Hooks are called when the group changes, with "GROUP" where an
+	// instance's have "INSTANCE".
+	Hooks Hooks
+}
+
+// TrackerKind is what a tracker watches.
+type TrackerKind string
+
+// The kinds of tracker.
+const (
+	TrackInterface TrackerKind = "interface"
+	TrackScript    TrackerKind = "script"
+	TrackProcess   TrackerKind = "process"
+	TrackFile      TrackerKind = "file"
+	// TrackService is up while the real servers of a virtual service that are
+	// up have at least Quorum as the sum of their weights.
+	TrackService TrackerKind = "service"
+	// TrackCheck is up while a health check passes.
+	TrackCheck TrackerKind = "check"
+)
+
+// Tracker is something that instances can depend on. Only the fields of its Kind
+// are set.
+type Tracker struct {
+	Name string
+	Kind TrackerKind
+	// Script, Process and File are run by package track.
+	Spec track.Spec
+	// Interface must exist, be up and have a carrier.
+	Interface string
+	// DownDelay and UpDelay debounce interface and service: how long a change
+	// must last before it counts.
+	DownDelay, UpDelay time.Duration
+	// Service is the Name of a virtual service, Quorum the least sum of weights.
+	Service string
+	Quorum  int
+	// Check is the probe.
+	Check healthcheck.Spec
+}
+
+// Tracked is a tracker as an instance depends on it.
+type Tracked struct {
+	// Tracker is its name.
+	Tracker string
+	// Weight is -253..253. 0: FAULT while the tracker is down (a file: while its
+	// number is not 0). Greater: added while up. Less: taken away while down. Of
+	// a file, the number times Weight is added.
+	Weight int
+	// Reverse exchanges up and down.
+	Reverse bool
+}
+
+// GARP is the schedule of gratuitous ARP, and of unsolicited neighbour
+// advertisements in IPv6, while MASTER.
 type GARP struct {
 	// Count is how many are sent in a burst (default 5, 1..100); one burst is
 	// sent at once and one Delay later (default 5s).

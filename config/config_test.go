@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,18 +36,41 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
+// keyFile stands for the files that documents name.
+func keyFile(path string) ([]byte, error) {
+	if path != "/etc/lvsd/vrrp.key" {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
+	}
+	return []byte("a key of thirty-two bytes or so\n"), nil
+}
+
+// parseFiles is Parse with the files of keyFile.
+func parseFiles(name string, data []byte, node string) (*Config, error) {
+	doc, err := decode(name, data)
+	if err != nil {
+		return nil, err
+	}
+	doc.readFile = keyFile
+	return doc.config(node)
+}
+
 func TestGood(t *testing.T) {
 	for _, tt := range []struct{ file, node string }{
 		{"reference", "server01.domain.ru"},
 		{"reference", "server02"},
 		{"reference", "server03.domain.ru"},
 		{"firewall-mark", "relay1"},
+		{"gateway", "relay1"},
 		{"minimal", "relay1"},
 		{"nodes", "relay1"},
 		{"nodes", "relay2.example.org"},
 	} {
 		t.Run(tt.file+"@"+tt.node, func(t *testing.T) {
-			cfg, err := Load(filepath.Join("testdata", "good", tt.file+".toml"), tt.node)
+			data, err := os.ReadFile(filepath.Join("testdata", "good", tt.file+".toml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg, err := parseFiles(tt.file+".toml", data, tt.node)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +94,7 @@ func TestBad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Parse(filepath.Base(file), data, "relay1")
+			_, err = parseFiles(filepath.Base(file), data, "relay1")
 			if _, ok := errors.AsType[Problems](err); !ok {
 				t.Fatalf("got error %v, want Problems", err)
 			}
@@ -101,12 +126,16 @@ func TestEqual(t *testing.T) {
 		{"environment", `"unix_adm@domain.ru"`, `"root"`},
 		{"real server", `weight = 2`, `weight = 3`},
 		{"check", `["200-299", 301]`, `["200-299"]`},
+		{"tracked", `weight = -20, reverse = false`, `weight = -20, reverse = true`},
+		{"tracker", `file = "/etc/lvsd/priority"`, `file = "/run/priority"`},
+		{"group", `"gateway is here"`, `"gateway"`},
+		{"rule", `mark = "0x10/0xff"`, `mark = "0x10/0xfe"`},
 	} {
 		after := parse(t, strings.Replace(doc, tt.old, tt.new, 1), "relay1")
 		if before.Equal(after) {
 			t.Errorf("%s: no difference", tt.name)
 		}
-		if got, want := before.VRRP[0].Equal(after.VRRP[0]), tt.name != "instance" && tt.name != "environment"; got != want {
+		if got, want := before.VRRP[0].Equal(after.VRRP[0]), !slices.Contains([]string{"instance", "environment", "tracked"}, tt.name); got != want {
 			t.Errorf("%s: equal instances %t, want %t", tt.name, got, want)
 		}
 		if got, want := before.Services[0].Equal(after.Services[0]), tt.name != "real server" && tt.name != "check"; got != want {
@@ -117,18 +146,14 @@ func TestEqual(t *testing.T) {
 
 func parse(t *testing.T, doc, node string) *Config {
 	t.Helper()
-	cfg, err := Parse("test.toml", []byte(doc), node)
+	cfg, err := parseFiles("test.toml", []byte(doc), node)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cfg
 }
 
-func ip(text string) netip.Addr     { return netip.MustParseAddr(text) }
-func ips(text string) []netip.Addr  { return []netip.Addr{ip(text)} }
-func sameAddr(a, b netip.Addr) bool { return a == b }
-
-// cutGlobal is what follows in an override of [global].
-func cutGlobal(override string) (string, bool) {
-	return strings.CutPrefix(override, "global.node.relay2.")
-}
+func ip(text string) netip.Addr         { return netip.MustParseAddr(text) }
+func ips(text string) []netip.Addr      { return []netip.Addr{ip(text)} }
+func sameAddr(a, b netip.Addr) bool     { return a == b }
+func samePrefix(a, b netip.Prefix) bool { return a == b }

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,83 +183,4 @@ func choice(names ...string) kind[string] {
 		}
 		return errors.New(message)
 	})
-}
-
-// address is an IPv4 address of one host.
-func address() kind[netip.Addr] {
-	k := kind[netip.Addr]{name: "address", plural: "addresses"}
-	k.parse = func(raw any) (netip.Addr, error) {
-		text, ok := raw.(string)
-		if !ok {
-			return netip.Addr{}, fmt.Errorf(`%s, expected an IPv4 address in quotes, such as "192.0.2.1"`, describe(raw))
-		}
-		return parseAddress(text)
-	}
-	return k
-}
-
-func parseAddress(text string) (netip.Addr, error) {
-	addr, err := netip.ParseAddr(text)
-	prefix, notPrefix := netip.ParsePrefix(text)
-	switch {
-	case notPrefix == nil:
-		return netip.Addr{}, fmt.Errorf("%q has a prefix length, expected the address alone, %q", text, prefix.Addr())
-	case err != nil:
-		return netip.Addr{}, fmt.Errorf(`%q is not an IP address, expected an IPv4 address such as "192.0.2.1"`, text)
-	case !addr.Is4():
-		return netip.Addr{}, fmt.Errorf("%q is an IPv6 address, expected IPv4: IPv6 does not work yet", text)
-	case addr.IsUnspecified(), addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return netip.Addr{}, fmt.Errorf("%q is not the address of a host, expected a unicast address", text)
-	}
-	return addr, nil
-}
-
-// target is an address with a port or without.
-type target struct {
-	addr    netip.Addr
-	port    uint16
-	hasPort bool
-}
-
-// with is the target with the port that is meant where it has none.
-func (t target) with(port uint16) netip.AddrPort {
-	if t.hasPort {
-		port = t.port
-	}
-	return netip.AddrPortFrom(t.addr, port)
-}
-
-// endpoint is ADDRESS or ADDRESS:PORT.
-func endpoint() kind[target] {
-	k := kind[target]{name: "address", allowed: "ADDRESS or ADDRESS:PORT", expected: `an address in quotes, such as "192.0.2.1"`}
-	k.parse = func(raw any) (target, error) {
-		text, ok := raw.(string)
-		if !ok {
-			return target{}, k.wrongType(raw)
-		}
-		host, port, hasPort := cutPort(text)
-		addr, err := parseAddress(host)
-		if err != nil || !hasPort {
-			return target{addr: addr}, err
-		}
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			return target{}, fmt.Errorf("%q has no valid port, expected ADDRESS:PORT with a port 0..65535", text)
-		}
-		return target{addr: addr, port: uint16(number), hasPort: true}, nil
-	}
-	return k
-}
-
-// cutPort splits 192.0.2.1:25 and [2001:db8::1]:25; 2001:db8::1 has no port.
-func cutPort(text string) (host, port string, hasPort bool) {
-	if inner, ok := strings.CutPrefix(text, "["); ok {
-		host, port, _ = strings.Cut(inner, "]")
-		port, hasPort = strings.CutPrefix(port, ":")
-		return host, port, hasPort
-	}
-	if strings.Count(text, ":") != 1 {
-		return text, "", false
-	}
-	return strings.Cut(text, ":")
 }

@@ -1,11 +1,15 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvsd/lvsd/director/netif"
 )
 
 func TestMatching(t *testing.T) {
@@ -45,6 +49,21 @@ vips = ["192.0.2.80"]
 auth = { type = "pass", password = "secret" }
 garp = { count = 7 }
 notify = { master = ["/bin/true"], environment = { A = "1", B = "2" } }
+route = [{ destination = "default", gateway = "192.0.2.254" }]
+rule = [{ from = "192.0.2.0/24", table = 100, priority = 1 }]
+#override
+[[vrrp]]
+name = "other"
+interface = "eth9"
+vrid = 1
+vips = ["192.0.2.90"]
+[[sync_group]]
+name = "both"
+instances = ["web", "other"]
+[[tracker]]
+name = "drain"
+type = "file"
+file = "/run/drain"
 `
 	for _, tt := range []struct {
 		override string
@@ -53,20 +72,50 @@ notify = { master = ["/bin/true"], environment = { A = "1", B = "2" } }
 		{`global.node.relay2.router_id = "x"`, func(c *Config) { c.Global.RouterID = "x" }},
 		{`global.node.relay2.resync = "2s"`, func(c *Config) { c.Global.Resync = 2 * time.Second }},
 		{`global.node.relay2.lock_wait = "2s"`, func(c *Config) { c.Global.LockWait = 2 * time.Second }},
-		{`interface = "eth1"`, func(c *Config) { c.VRRP[0].Interface = "eth1" }},
+		{`interface = "eth1"`, func(c *Config) {
+			c.VRRP[0].Interface, c.VRRP[0].VIPs[0].Interface = "eth1", "eth1"
+		}},
 		{`vrid = 21`, func(c *Config) { c.VRRP[0].Router.VRID = 21 }},
 		{`priority = 150`, func(c *Config) { c.VRRP[0].Router.Priority = 150 }},
 		{`advert_interval = "2s"`, func(c *Config) { c.VRRP[0].Router.Interval = 2 * time.Second }},
 		{`preempt = false`, func(c *Config) { c.VRRP[0].Router.Preempt = false }},
 		{`preempt_delay = "2s"`, func(c *Config) { c.VRRP[0].Router.PreemptDelay = 2 * time.Second }},
 		{`source = "192.0.2.2"`, func(c *Config) { c.VRRP[0].Router.Source = ip("192.0.2.2") }},
-		{`peers = ["192.0.2.1"]`, func(c *Config) { c.VRRP[0].Router.Peers = ips("192.0.2.1") }},
+		{`peers = ["192.0.2.1"]`, func(c *Config) { c.VRRP[0].Router.Peers, c.VRRP[0].Router.MinTTL = ips("192.0.2.1"), 255 }},
+		{
+			`peers = ["192.0.2.1"]` + "\n" + `min_ttl = 254` + "\n" + `check_source = false`,
+			func(c *Config) {
+				c.VRRP[0].Router.Peers, c.VRRP[0].Router.MinTTL, c.VRRP[0].Router.AnySource = ips("192.0.2.1"), 254, true
+			},
+		},
 		{
 			`peers = ["192.0.2.1", "192.0.2.2"]` + "\n" + `source = "192.0.2.2"`,
-			func(c *Config) { c.VRRP[0].Router.Peers, c.VRRP[0].Router.Source = ips("192.0.2.1"), ip("192.0.2.2") },
+			func(c *Config) {
+				c.VRRP[0].Router.Peers, c.VRRP[0].Router.Source, c.VRRP[0].Router.MinTTL = ips("192.0.2.1"), ip("192.0.2.2"), 255
+			},
 		},
-		{`vips = ["192.0.2.81"]`, func(c *Config) { c.VRRP[0].VIPs, c.VRRP[0].Router.VIPs = ips("192.0.2.81"), ips("192.0.2.81") }},
+		{`vips = ["192.0.2.81"]`, func(c *Config) {
+			c.VRRP[0].VIPs, c.VRRP[0].Router.VIPs = []VIP{{VIP: netif.HostVIP("eth0", ip("192.0.2.81"))}}, ips("192.0.2.81")
+		}},
 		{`auth.password = "other"`, func(c *Config) { c.VRRP[0].Router.Password = "other" }},
+		{`excluded_vips = ["2001:db8::80"]`, func(c *Config) {
+			c.VRRP[0].VIPs = append(c.VRRP[0].VIPs, VIP{VIP: netif.HostVIP("eth0", ip("2001:db8::80")), Excluded: true})
+		}},
+		{`multicast_group = "224.0.0.19"`, func(c *Config) { c.VRRP[0].Router.Group = ip("224.0.0.19") }},
+		{`settle = "0s"`, func(c *Config) { c.VRRP[0].Router.Settle = 0 }},
+		{`link_down_delay = "1s"`, func(c *Config) { c.VRRP[0].Router.LinkDownDelay = time.Second }},
+		{`track = ["drain"]`, func(c *Config) { c.VRRP[0].Track = []Tracked{{Tracker: "drain", Weight: 1}} }},
+		{`track = [{ tracker = "drain", weight = -2, reverse = true }]`, func(c *Config) {
+			c.VRRP[0].Track = []Tracked{{Tracker: "drain", Weight: -2, Reverse: true}}
+		}},
+		{`route = []`, func(c *Config) { c.VRRP[0].Routes = nil }},
+		{`route = [{ destination = "192.0.2.0/24", type = "blackhole" }]`, func(c *Config) {
+			c.VRRP[0].Routes = []netif.Route{{Destination: netip.MustParsePrefix("192.0.2.0/24"), Type: netif.Blackhole, Table: 254}}
+		}},
+		{`rule = []`, func(c *Config) { c.VRRP[0].Rules = nil }},
+		{`sync_group.node.relay2.notify.stop = ["/bin/true"]`, func(c *Config) { c.Groups[0].Hooks.Stop = []string{"/bin/true"} }},
+		{`sync_group.node.relay2.instances = ["other", "web"]`, func(c *Config) { c.Groups[0].Instances = []string{"other", "web"} }},
+		{`tracker.node.relay2.file = "/tmp/drain"`, func(c *Config) { c.Trackers[0].Spec.File.Path = "/tmp/drain" }},
 		{`serve_on_backup = true`, func(c *Config) { c.VRRP[0].ServeOnBackup = true }},
 		{`redirect = "all-tcp"`, func(c *Config) { c.VRRP[0].Redirect = RedirectAllTCP }},
 		{`keep_redirect_on_stop = false`, func(c *Config) { c.VRRP[0].KeepRedirectOnStop = false }},
@@ -78,14 +127,15 @@ notify = { master = ["/bin/true"], environment = { A = "1", B = "2" } }
 		{`notify.environment.B = "3"`, func(c *Config) { c.VRRP[0].Hooks.Environment = map[string]string{"A": "1", "B": "3"} }},
 	} {
 		t.Run(tt.override, func(t *testing.T) {
-			doc := main + "[vrrp.node.relay2]\n" + tt.override
-			if override, ok := cutGlobal(tt.override); ok {
-				doc = main + "[global.node.relay2]\n" + override
+			doc := strings.Replace(main, "#override", "[vrrp.node.relay2]\n"+tt.override, 1)
+			if table, override, elsewhere := strings.Cut(tt.override, ".node.relay2."); elsewhere {
+				override = "\nnode.relay2." + override + "\n"
+				doc = strings.NewReplacer("["+table+"]\n", "["+table+"]"+override, "[["+table+"]]\n", "[["+table+"]]"+override).Replace(main)
 			}
 			want := parse(t, main, "relay2")
 			tt.change(want)
 			got := parse(t, doc, "relay2")
-			if diff := cmp.Diff(want, got, cmp.Comparer(sameAddr)); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.Comparer(sameAddr), cmp.Comparer(samePrefix)); diff != "" {
 				t.Errorf("relay2 -want +got:\n%s", diff)
 			}
 			if other := parse(t, doc, "relay3"); !other.Equal(parse(t, main, "relay3")) {

@@ -151,7 +151,7 @@ func flatten(into map[path]bool, at path, value any) {
 func FuzzParse(f *testing.F) {
 	documents(f)
 	f.Fuzz(func(t *testing.T, doc string) {
-		cfg, err := Parse("fuzz.toml", []byte(doc), "relay1")
+		cfg, err := parseFiles("fuzz.toml", []byte(doc), "relay1")
 		if (cfg == nil) == (err == nil) {
 			t.Fatalf("got config %v and error %v", cfg, err)
 		}
@@ -161,6 +161,7 @@ func FuzzParse(f *testing.F) {
 					t.Errorf("instance %q is valid here and not in vrrp: %v", v.Router.Name, err)
 				}
 			}
+			checkNames(t, cfg)
 		}
 		problems, ok := errors.AsType[Problems](err)
 		if err != nil && (!ok || len(problems) == 0) {
@@ -173,4 +174,42 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkNames checks that what the configuration depends on by name is there.
+func checkNames(t *testing.T, cfg *Config) {
+	t.Helper()
+	instances, trackers, services := make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	for _, s := range cfg.Services {
+		services[s.Name] = true
+	}
+	for _, tr := range cfg.Trackers {
+		trackers[tr.Name] = true
+		if (tr.Kind == TrackService) != services[tr.Service] {
+			t.Errorf("tracker %q is of a service that is not there: %q", tr.Name, tr.Service)
+		}
+		if tr.Kind == TrackCheck {
+			if err := tr.Check.Validate(); err != nil {
+				t.Errorf("tracker %q is valid here and not in healthcheck: %v", tr.Name, err)
+			}
+		}
+	}
+	tracked := make([]Tracked, 0, len(trackers))
+	for _, v := range cfg.VRRP {
+		instances[v.Router.Name] = true
+		tracked = append(tracked, v.Track...)
+	}
+	for _, g := range cfg.Groups {
+		tracked = append(tracked, g.Track...)
+		for _, name := range g.Instances {
+			if !instances[name] {
+				t.Errorf("sync group %q has an instance that is not there: %q", g.Name, name)
+			}
+		}
+	}
+	for _, tr := range tracked {
+		if !trackers[tr.Tracker] || tr.Weight < -maxWeight || tr.Weight > maxWeight {
+			t.Errorf("tracked as it cannot be: %+v", tr)
+		}
+	}
 }

@@ -10,8 +10,9 @@ import (
 // reader reads a document for one node and reports what is wrong with it.
 type reader struct {
 	*document
-	// node is the host name that overrides are chosen by.
-	node string
+	// node is the host name that overrides are chosen by. Only the one that is
+	// loading has the files that the document names: others' are out of reach.
+	node, loading string
 	// scope is the node that problems are reported for: node, or everyNode.
 	scope  string
 	report *report
@@ -189,44 +190,98 @@ type located[T any] struct {
 	at    path
 }
 
+// listOf is how a list is read: its elements, and what messages and the
+// reference call them.
+type listOf[T any] struct {
+	name, plural      string
+	allowed, fallback string
+	// read reports what is wrong with an element.
+	read func(at path, raw any) (T, bool)
+}
+
 // readList takes a list of values. Wrong elements are reported and left out;
 // the list is then not whole.
 func readList[T any](t *table, key string, k kind[T], fallback string) (list []located[T], whole bool) {
+	return readElements(t, key, listOf[T]{
+		name: k.name, plural: k.plural, allowed: k.allowed, fallback: fallback,
+		read: func(at path, raw any) (T, bool) {
+			v, err := k.parse(raw)
+			if err != nil {
+				t.fail(at, "%s", err)
+			}
+			return v, err == nil
+		},
+	})
+}
+
+// readElements is readList for elements that are tables too.
+func readElements[T any](t *table, key string, of listOf[T]) (list []located[T], whole bool) {
 	t.known = append(t.known, key)
-	t.describe(key, "list of "+k.plural, k.allowed, fallback)
+	t.describe(key, "list of "+of.plural, of.allowed, of.fallback)
 	whole = true
 	for _, l := range slices.Backward(t.layers) {
 		if raw, ok := l.values[key]; ok {
-			list, whole = readElements(t, l.path.key(key), raw, k)
+			list, whole = readEach(t, l.path.key(key), raw, of)
 		}
 	}
-	if fallback == "required" && len(list) == 0 && whole {
+	if of.fallback == "required" && len(list) == 0 && whole {
 		if t.has(key) {
-			t.fail(t.at(key), "is empty, expected at least one %s", k.name)
+			t.fail(t.at(key), "is empty, expected at least one %s", of.name)
 		} else {
-			t.missing(key, "a list of "+k.plural)
+			t.missing(key, "a list of "+of.plural)
 		}
 	}
 	return list, whole
 }
 
-func readElements[T any](t *table, at path, raw any, k kind[T]) (list []located[T], whole bool) {
-	elements, ok := raw.([]any)
+func readEach[T any](t *table, at path, raw any, of listOf[T]) (list []located[T], whole bool) {
+	elements, ok := elementsOf(raw)
 	if !ok {
-		t.fail(at, "%s, expected a list of %s in brackets", describe(raw), k.plural)
+		t.fail(at, "%s, expected a list of %s in brackets", describe(raw), of.plural)
 		return nil, false
 	}
 	whole = true
 	for i, element := range elements {
-		v, err := k.parse(element)
-		if err != nil {
-			t.fail(at.index(i), "%s", err)
+		v, ok := of.read(at.index(i), element)
+		if !ok {
 			whole = false
 			continue
 		}
 		list = append(list, located[T]{v, at.index(i)})
 	}
 	return list, whole
+}
+
+// elementsOf are the elements of an array, of tables or of anything.
+func elementsOf(raw any) ([]any, bool) {
+	tables, ok := raw.([]map[string]any)
+	if !ok {
+		elements, ok := raw.([]any)
+		return elements, ok
+	}
+	elements := make([]any, len(tables))
+	for i, values := range tables {
+		elements[i] = values
+	}
+	return elements, true
+}
+
+// readTables reads the tables of an array of tables in each layer, and returns
+// those of the deciding one.
+func readTables[T any](t *table, key string, read func(*table) T) (all []T) {
+	t.known = append(t.known, key)
+	t.describe(key, "array of tables", "", "none")
+	for _, l := range slices.Backward(t.layers) {
+		single := &table{reader: t.reader, layers: []layer{l}}
+		if !single.has(key) {
+			continue
+		}
+		all = nil
+		for _, element := range single.list(key) {
+			all = append(all, read(element))
+		}
+	}
+	return all
 }
 
 // plain is the list without the places; nil when it is empty.
@@ -273,9 +328,18 @@ func (t *table) tableValues(at path, raw any) (map[string]any, bool) {
 		if _, several := raw.([]map[string]any); several {
 			expected = fmt.Sprintf("one table, written [%s]", at.name)
 		}
-		t.fail(at, "%s, expected %s", describe(raw), expected)
+		t.fail(at, "%s, expected %s", describeTableless(raw), expected)
 	}
 	return values, ok
+}
+
+// describeTableless says what stands where a table should. A string is not
+// shown: it may be a secret that was meant to be in the table.
+func describeTableless(raw any) string {
+	if _, ok := raw.(string); ok {
+		return "is a string"
+	}
+	return describe(raw)
 }
 
 // list is the tables of an array of tables, [[key]].
@@ -286,25 +350,17 @@ func (t *table) list(key string) []*table {
 		return nil
 	}
 	at := t.at(key)
-	switch raw := t.raw(key).(type) {
-	case []map[string]any:
-		var tables []*table
-		for i, values := range raw {
+	elements, ok := elementsOf(t.raw(key))
+	if !ok {
+		t.fail(at, "%s, expected an array of tables, written [[%s]]", describeTableless(t.raw(key)), at.name)
+	}
+	var tables []*table
+	for i, element := range elements {
+		if values, ok := t.tableValues(at.index(i), element); ok {
 			tables = append(tables, t.element(at.index(i), values))
 		}
-		return tables
-	case []any:
-		var tables []*table
-		for i, element := range raw {
-			if values, ok := t.tableValues(at.index(i), element); ok {
-				tables = append(tables, t.element(at.index(i), values))
-			}
-		}
-		return tables
-	default:
-		t.fail(at, "%s, expected an array of tables, written [[%s]]", describe(raw), at.name)
-		return nil
 	}
+	return tables
 }
 
 // listOrOne is list, but a single table [key] is taken for one element.

@@ -21,23 +21,38 @@ func referenceKeys(t *testing.T) (keys map[string]keySpec, doc *document) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	doc.readFile = keyFile
 	_, problems, accepted := doc.read("server03.domain.ru")
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	keys = make(map[string]keySpec)
 	for key, spec := range accepted {
+		if same := sameKey(key); same != key && accepted[same] == spec {
+			continue
+		}
 		if !strings.Contains(key, ".node.") {
-			keys[ofService(key)] = spec
+			keys[key] = spec
 		}
 	}
 	return keys, doc
 }
 
-// ofService is the key without its place: a check has the same keys in a
-// service and in a real server.
-func ofService(key string) string {
-	return strings.Replace(key, "virtual_service.real_server.check.", "virtual_service.check.", 1)
+// sameKey is the key where the document explains it, for keys that mean the same
+// in several places.
+func sameKey(key string) string {
+	for place, first := range map[string]string{
+		"virtual_service.real_server.check.": "virtual_service.check.",
+		"tracker.check.":                     "virtual_service.check.",
+		"sync_group.notify.":                 "vrrp.notify.",
+		"sync_group.track.":                  "vrrp.track.",
+		"vrrp.excluded_vips.":                "vrrp.vips.",
+	} {
+		if rest, ok := strings.CutPrefix(key, place); ok {
+			return first + rest
+		}
+	}
+	return key
 }
 
 // onlyElsewhere are the keys that a service by address, the usual one, cannot
@@ -48,13 +63,31 @@ func TestReferenceFileHasEveryKey(t *testing.T) {
 	keys, doc := referenceKeys(t)
 	present := make(map[string]bool)
 	for p := range doc.positions.keys {
-		present[ofService(p.name)] = true
+		present[p.name], present[sameKey(p.name)] = true, true
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if !present[key] && !slices.Contains(onlyElsewhere, key) {
 			t.Errorf("testdata/good/reference.toml lacks %s", key)
 		}
 	}
+}
+
+// TestReferenceFileHasEveryType wants each type of tracker and authentication in
+// the reference: what only an absent one has would be missed.
+func TestReferenceFileHasEveryType(t *testing.T) {
+	keys, _ := referenceKeys(t)
+	for _, key := range slices.Concat(prefixed("tracker.", trackerOptions), prefixed("vrrp.auth.", authOptions)) {
+		if _, ok := keys[key]; !ok {
+			t.Errorf("nothing in testdata/good/reference.toml can have %s", key)
+		}
+	}
+}
+
+func prefixed[T ~string](table string, o options[T]) (keys []string) {
+	for key := range o {
+		keys = append(keys, table+key)
+	}
+	return keys
 }
 
 // TestDocumentHasEveryKey wants a row for each key with its type, range and
@@ -113,7 +146,7 @@ func TestDocumentExamples(t *testing.T) {
 	for n := 1; found; n++ {
 		var example string
 		example, rest, _ = strings.Cut(rest, "```\n")
-		if _, err := Parse(fmt.Sprintf("example %d", n), []byte(example), "relay1"); (err != nil) != (example == string(faulty)) {
+		if _, err := parseFiles(fmt.Sprintf("example %d", n), []byte(example), "relay1"); (err != nil) != (example == string(faulty)) {
 			t.Errorf("example %d: got error %v", n, err)
 		}
 		_, rest, found = strings.Cut(rest, "```toml\n")

@@ -34,50 +34,35 @@ func checkDistinct[T comparable](t *table, list []located[T]) {
 	}
 }
 
-// checkVIPs reports VIPs that the instance cannot hold.
-func checkVIPs(i instance) {
-	const most = 255 // the count in an advert is one byte
-	checkDistinct(i.table, i.vips)
-	if len(i.vips) > most {
-		i.fail(i.vips[most].at, "is one of %d VIPs, expected at most %d: an advert counts them in a byte", len(i.vips), most)
-	}
-	if slices.Contains(i.VIPs, i.Router.Source) {
-		i.fail(i.at("source"), "%s is a VIP of this instance, expected an address that stays on this node", i.Router.Source)
-	}
-	for _, vip := range i.vips {
-		if vip.value.IsLoopback() {
-			i.fail(vip.at, "%s is a loopback address, expected one that others can reach", vip.value)
-		}
-	}
-}
-
 // checkInstances reports what instances on one node may not share.
 func checkInstances(all []instance) {
-	type group struct {
-		Interface string
-		vrid      uint8
+	type router struct {
+		ifname string
+		vrid   uint8
+		ipv6   bool
 	}
-	names, groups, vips := make(seen[string]), make(seen[group]), make(seen[netip.Addr])
-	for n, i := range all {
+	names, routers := make(seen[string]), make(seen[router])
+	for _, i := range all {
 		names.again(i.table, i.Router.Name, i.at("name"), "%q is already the name of an instance", i.Router.Name)
 		if i.Interface != "" && i.Router.VRID != 0 {
-			groups.again(i.table, group{i.Interface, i.Router.VRID}, i.at("vrid"),
+			routers.again(i.table, router{i.Interface, i.Router.VRID, i.family() == "IPv6"}, i.at("vrid"),
 				"%d is already the VRID of an instance on %s", i.Router.VRID, i.Interface)
 		}
-		for _, vip := range i.vips {
-			if _, other := holder(all[:n], vip.value); other {
-				vips.again(i.table, vip.value, vip.at, "%s is already a VIP of another instance", vip.value)
-			} else if _, listed := vips[vip.value]; !listed {
-				vips[vip.value] = vip.at
-			}
-		}
 	}
+	checkDistinctVIPs(all)
+	checkRoutes(all)
+	checkRules(all)
+}
+
+// holds reports whether addr is a VIP of the instance.
+func (v VRRP) holds(addr netip.Addr) bool {
+	return slices.ContainsFunc(v.VIPs, func(vip VIP) bool { return vip.Addr == addr })
 }
 
 // holder is the instance that has the VIP.
 func holder(all []instance, vip netip.Addr) (instance, bool) {
 	for _, i := range all {
-		if slices.Contains(i.VIPs, vip) {
+		if i.holds(vip) {
 			return i, true
 		}
 	}
@@ -128,7 +113,7 @@ func checkHolder(s service, instances []instance) {
 			return // one of those that could not be read may be it
 		}
 		for _, v := range i.VIPs {
-			vips = append(vips, v.String())
+			vips = append(vips, v.Addr.String())
 		}
 	}
 	message := fmt.Sprintf("no [[vrrp]] holds %s, expected an address in the vips of one", vip)

@@ -1,8 +1,12 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,18 +14,27 @@ import (
 	"github.com/lvsd/lvsd/director/netif"
 )
 
-// announcer sends gratuitous ARP for the VIPs this node holds: a burst at once,
-// another after a delay in case the first was lost, then one every so often for
-// neighbours that were not there or heard a rival. It has its own goroutine, so
-// that no advert and no reconciliation waits for it.
+// announcer tells the neighbours of the VIPs this node holds, by gratuitous ARP
+// and unsolicited neighbour advertisements: a burst at once, another after a
+// delay in case the first was lost, then one every so often for neighbours that
+// were not there or heard a rival. It has its own goroutine, so that no advert
+// and no reconciliation waits for it.
 type announcer struct {
-	// send announces one address so many times.
-	send func(address netif.Address, count int) error
+	// send announces addresses on one interface so many times.
+	send func(ifname string, addrs []netip.Addr, count int) error
 	log  *slog.Logger
 
 	mu   sync.Mutex
 	held map[netif.Address]*announcement
-	wake chan struct{}
+	// failed are the interfaces on which the last announcement failed.
+	failed Set[string]
+	wake   chan struct{}
+}
+
+// batch is what may be announced together.
+type batch struct {
+	ifname string
+	count  int
 }
 
 // announcement is where one address is in its schedule.
@@ -32,21 +45,26 @@ type announcement struct {
 	// bursts counts the full bursts already sent, up to 2.
 	bursts int
 	due    time.Time
-	failed bool
+	// last is when it was last announced.
+	last time.Time
 }
 
 // holding is an address to announce. A new epoch starts its schedule again.
 type holding struct {
 	garp  config.GARP
 	epoch uint64
+	// interval is between the adverts of its instance, vrid its VRID.
+	interval time.Duration
+	vrid     uint8
 }
 
-func newAnnouncer(send func(netif.Address, int) error, log *slog.Logger) *announcer {
+func newAnnouncer(send func(string, []netip.Addr, int) error, log *slog.Logger) *announcer {
 	return &announcer{
-		send: send,
-		log:  log,
-		held: map[netif.Address]*announcement{},
-		wake: make(chan struct{}, 1),
+		send:   send,
+		log:    log,
+		held:   map[netif.Address]*announcement{},
+		failed: Set[string]{},
+		wake:   make(chan struct{}, 1),
 	}
 }
 
@@ -66,6 +84,38 @@ func (a *announcer) hold(addresses map[netif.Address]holding, now time.Time) {
 		}
 		a.held[address] = &announcement{garp: holding.garp, epoch: holding.epoch, due: now}
 	}
+	a.signal()
+}
+
+// forget makes the next hold start the address's schedule again: it was away.
+func (a *announcer) forget(address netif.Address) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.held, address)
+}
+
+// again announces a held address by a burst, now or a while after the last one.
+func (a *announcer) again(address netif.Address, pause time.Duration, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	announcement, ok := a.held[address]
+	if !ok || announcement.bursts == 0 {
+		return
+	}
+	due := announcement.last.Add(pause)
+	if due.Before(now) {
+		due = now
+	}
+	if announcement.due.IsZero() || due.Before(announcement.due) {
+		announcement.due = due
+	}
+	// The next is the last full burst.
+	announcement.bursts = 1
+	a.signal()
+}
+
+// signal makes run look at what is due.
+func (a *announcer) signal() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
@@ -87,13 +137,16 @@ func (a *announcer) run(ctx context.Context) {
 	}
 }
 
-// sendDue sends what is due and returns the time until the next is.
+// sendDue sends what is due, on all interfaces at once, and returns the time
+// until the next is.
 func (a *announcer) sendDue(now time.Time) time.Duration {
 	const idle = time.Hour
 	wait := idle
-	for address, count := range a.takeDue(now) {
-		a.report(address, a.send(address, count))
+	var sending sync.WaitGroup
+	for batch, addrs := range a.takeDue(now) {
+		sending.Go(func() { a.report(batch.ifname, a.send(batch.ifname, addrs, batch.count)) })
 	}
+	sending.Wait()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, announcement := range a.held {
@@ -104,22 +157,29 @@ func (a *announcer) sendDue(now time.Time) time.Duration {
 	return wait
 }
 
-// takeDue returns how many announcements each address is due, and advances the
-// schedules. It holds the lock, sending does not.
-func (a *announcer) takeDue(now time.Time) map[netif.Address]int {
+// takeDue returns the addresses that are to be announced, in order, and advances
+// their schedules. It holds the lock, sending does not.
+func (a *announcer) takeDue(now time.Time) map[batch][]netip.Addr {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	due := map[netif.Address]int{}
-	for address, announcement := range a.held {
+	due := map[batch][]netip.Addr{}
+	for _, address := range slices.SortedFunc(maps.Keys(a.held), compareAddresses) {
+		announcement := a.held[address]
 		if !announcement.due.IsZero() && !announcement.due.After(now) {
-			due[address] = announcement.advance(now)
+			b := batch{address.Interface, announcement.advance(now)}
+			due[b] = append(due[b], address.Addr)
 		}
 	}
 	return due
 }
 
+func compareAddresses(a, b netif.Address) int {
+	return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Bits, b.Bits))
+}
+
 // advance returns how many are due now and sets the time of the next.
 func (s *announcement) advance(now time.Time) (count int) {
+	s.last = now
 	switch s.bursts {
 	case 0:
 		s.bursts, s.due = 1, now.Add(s.garp.Delay)
@@ -136,18 +196,18 @@ func (s *announcement) advance(now time.Time) (count int) {
 	return count
 }
 
-// report logs the first failure of a row, and its end.
-func (a *announcer) report(address netif.Address, err error) {
+// report logs the first failure of a row on an interface, and its end.
+func (a *announcer) report(ifname string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	announcement, ok := a.held[address]
-	if !ok || announcement.failed == (err != nil) {
+	if a.failed.Has(ifname) == (err != nil) {
 		return
 	}
-	announcement.failed = err != nil
 	if err != nil {
-		a.log.Warn("gratuitous ARP failed", "vip", address.Addr, "interface", address.Interface, "err", err)
+		a.failed.Add(ifname)
+		a.log.Warn("the neighbours cannot be told of the VIPs", "interface", ifname, "err", err)
 		return
 	}
-	a.log.Info("gratuitous ARP works again", "vip", address.Addr, "interface", address.Interface)
+	delete(a.failed, ifname)
+	a.log.Info("the neighbours can be told of the VIPs again", "interface", ifname)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/iptables"
 )
 
@@ -19,6 +20,8 @@ type Kernel interface {
 	// Read returns what the kernel holds now, and the values of the named
 	// kernel parameters.
 	Read(ctx context.Context, sysctls []string) (Snapshot, error)
+	// Addresses returns only the addresses of what Read would, which is quick.
+	Addresses(ctx context.Context) ([]netif.VIP, error)
 	// Do carries out one operation. Making what is there, or removing what is
 	// not, is no error.
 	Do(ctx context.Context, op Op) error
@@ -36,13 +39,23 @@ func Apply(ctx context.Context, kernel Kernel, ops []Op) (done []Op, err error) 
 		}
 		if err := kernel.Do(ctx, op); err != nil {
 			failed.record(op, err)
-			errs = append(errs, fmt.Errorf("%s: %w", op, err))
+			errs = append(errs, &opError{op, err})
 			continue
 		}
 		done = append(done, op)
 	}
 	return done, errors.Join(errs...)
 }
+
+// opError is an operation that failed.
+type opError struct {
+	op  Op
+	err error
+}
+
+func (e *opError) Error() string { return fmt.Sprintf("%s: %v", e.op, e.err) }
+
+func (e *opError) Unwrap() error { return e.err }
 
 // failures remembers what went wrong, to keep from making it worse.
 type failures struct {
@@ -59,19 +72,23 @@ func (f *failures) record(op Op, err error) {
 	case AddService:
 		f.services.Add(op.Service.ServiceKey)
 	case AddVIP:
-		f.vips.Add(op.Address.Addr)
+		f.vips.Add(op.VIP.Addr)
+	case EditVIP:
+		f.vips.Add(op.VIP.Addr)
 	}
 	f.locked = f.locked || errors.Is(err, iptables.ErrLocked)
 }
 
 // forbid reports whether op must not be tried after what failed: a real server
 // of a service that is not there; deleting the rule of a VIP that is not there,
-// which would leave the address unserved; and waiting for the xtables lock
+// which would leave the address unserved; a route whose source it is; and waiting for the xtables lock
 // again, which would hold up everything behind it.
 func (f *failures) forbid(op Op) bool {
 	switch op := op.(type) {
 	case AddRealServer:
 		return f.services.Has(op.Key)
+	case AddRoute:
+		return f.vips.Has(op.Route.Source)
 	case AddRedirect, DeleteStray, HoldConntrack, ReleaseConntrack:
 		return f.locked
 	case DeleteRedirect:

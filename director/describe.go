@@ -4,14 +4,11 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
-	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
-	"github.com/lvsd/lvsd/vrrp"
 )
 
 // Status describes the director as it is now: roles and checks at this moment,
@@ -19,6 +16,7 @@ import (
 func (d *Director) Status() Status {
 	d.mu.Lock()
 	c, seen, instances := d.config, d.status, maps.Clone(d.instances)
+	groups, trackers := d.describeGroups(), d.describeTrackers()
 	d.mu.Unlock()
 	checks := d.pool.All()
 	status := Status{
@@ -32,53 +30,24 @@ func (d *Director) Status() Status {
 		Reload:    seen.reload,
 		Reconcile: ReconcileStatus{At: seen.at, Changes: seen.changes, Error: errorText(seen.err)},
 		Instances: []InstanceStatus{},
+		Groups:    groups,
+		Trackers:  trackers,
 		Services:  []ServiceStatus{},
+		Conflicts: d.conflicts.status(),
 		Foreign:   append([]string{}, seen.foreign...),
 		Sysctls:   append([]SysctlStatus{}, seen.sysctls...),
 	}
 	for _, v := range c.VRRP {
 		if i, ok := instances[v.Router.Name]; ok {
-			status.Instances = append(status.Instances, seen.instance(v, i.router.Status()))
+			described := seen.instance(v, i.router.Status())
+			d.mu.Lock()
+			described.weighed(i.fit)
+			d.mu.Unlock()
+			status.Instances = append(status.Instances, described)
 		}
 	}
 	for _, s := range c.Services {
 		status.Services = append(status.Services, seen.service(s, checks))
-	}
-	return status
-}
-
-func (o observation) instance(c config.VRRP, r vrrp.Status) InstanceStatus {
-	status := InstanceStatus{
-		Name:           c.Router.Name,
-		VRID:           int(r.VRID),
-		Version:        int(r.Version),
-		Interface:      c.Interface,
-		State:          strings.ToLower(r.Role.String()),
-		Since:          r.Since,
-		Reason:         r.Why(),
-		Priority:       int(r.Priority),
-		Interval:       c.Router.Interval,
-		MasterPriority: int(r.MasterPriority),
-		VIPs:           []VIPStatus{},
-		Sent:           r.Sent,
-		Received:       r.Received,
-		Discarded:      map[string]uint64{},
-	}
-	if r.Master.IsValid() {
-		status.Master = r.Master.String()
-	}
-	for _, vip := range c.VIPs {
-		status.VIPs = append(status.VIPs, VIPStatus{
-			Address:    vip.String(),
-			Held:       o.have.VIPs.Has(netif.Address{Interface: c.Interface, Addr: vip}),
-			Redirected: o.have.redirected(vip),
-		})
-	}
-	for _, cause := range slices.Sorted(maps.Keys(r.Faults)) {
-		status.Faults = append(status.Faults, cause+": "+r.Faults[cause])
-	}
-	for reason, count := range r.Discarded {
-		status.Discarded[reason.String()] = count
 	}
 	return status
 }

@@ -22,30 +22,38 @@ import (
 //	                      to IPVS, which knows their real servers. Where a rule
 //	                      for every packet is wanted, a guard for requests comes
 //	                      before it
-//	 3  leaving VIPs      the address is no longer ours
-//	 4  other rules       now every packet to it may be accepted locally
-//	 5  guards away
-//	 6  services and real servers, added and edited
-//	 7  coming VIPs       the rule still serves the address meanwhile
-//	 8  rules away        from here IPVS balances; strays with them
-//	 9  VIPs that moved to another interface leave the old one
-//	10  real servers and services deleted, connection tracking let go
+//	 3  virtual rules and routes that must go, while their addresses are there
+//	 4  leaving VIPs      the address is no longer ours
+//	 5  other rules       now every packet to it may be accepted locally
+//	 6  guards away
+//	 7  services and real servers, added and edited
+//	 8  coming VIPs       the rule still serves the address meanwhile
+//	 9  virtual routes    which may have a VIP as source, then the virtual rules
+//	                      that lead to them. A route that replaces another comes
+//	                      right after it
+//	10  rules away        from here IPVS balances; strays with them
+//	11  VIPs that moved to another interface leave the old one
+//	12  real servers and services deleted, connection tracking let go
 //
-// Neighbours are told of a coming VIP after the last step, so nobody sends to
-// it before all is ready. docs/relay-mode.md says what was measured.
+// The rules of steps 2, 5, 6 and 10 are REDIRECT rules. docs/relay-mode.md says
+// what was measured, and when neighbours are told.
 func Diff(have, want State) []Op {
-	leaving, moving := deletedVIPs(have, want)
+	vips, routes := diffVIPs(have, want), diffRoutes(have, want)
 	var ops []Op
 	ops = append(ops, sysctlOps(have, want)...)
 	for range missing(have.Conntrack, want.Conntrack, compareHolds) {
 		ops = append(ops, HoldConntrack{})
 	}
-	requests, all := addedRules(have, want)
-	guards := guardRules(have, want, leaving)
+	requests, all := addedRedirects(have, want)
+	guards := guardRedirects(have, want, vips.leaving)
 	for _, rule := range slices.Concat(guards, requests) {
 		ops = append(ops, AddRedirect{rule})
 	}
-	ops = append(ops, vipOps[DeleteVIP](leaving)...)
+	for _, rule := range missing(want.Rules, have.Rules, compareRules) {
+		ops = append(ops, DeleteRule{rule})
+	}
+	ops = append(ops, routes.deleted...)
+	ops = append(ops, deleteVIPs(vips.leaving)...)
 	for _, rule := range all {
 		ops = append(ops, AddRedirect{rule})
 	}
@@ -53,14 +61,18 @@ func Diff(have, want State) []Op {
 		ops = append(ops, DeleteRedirect{guard})
 	}
 	ops = append(ops, addedServiceOps(have, want)...)
-	ops = append(ops, vipOps[AddVIP](missing(have.VIPs, want.VIPs, compareAddresses))...)
-	for _, rule := range missing(want.Redirects, have.Redirects, compareRules) {
+	ops = append(ops, vips.coming...)
+	ops = append(ops, routes.added...)
+	for _, rule := range missing(have.Rules, want.Rules, compareRules) {
+		ops = append(ops, AddRule{rule})
+	}
+	for _, rule := range missing(want.Redirects, have.Redirects, compareRedirects) {
 		ops = append(ops, DeleteRedirect{rule})
 	}
 	for _, rule := range missing(want.Strays, have.Strays, strings.Compare) {
 		ops = append(ops, DeleteStray{rule})
 	}
-	ops = append(ops, vipOps[DeleteVIP](moving)...)
+	ops = append(ops, deleteVIPs(vips.moving)...)
 	ops = append(ops, deletedServiceOps(have, want)...)
 	for range missing(want.Conntrack, have.Conntrack, compareHolds) {
 		ops = append(ops, ReleaseConntrack{})
@@ -70,27 +82,10 @@ func Diff(have, want State) []Op {
 
 func compareHolds(Hold, Hold) int { return 0 }
 
-// deletedVIPs splits the addresses that must go into those that leave this node
-// and those that only change their interface.
-func deletedVIPs(have, want State) (leaving, moving []netif.Address) {
-	kept := Set[netip.Addr]{}
-	for address := range want.VIPs {
-		kept.Add(address.Addr)
-	}
-	for _, address := range missing(want.VIPs, have.VIPs, compareAddresses) {
-		if kept.Has(address.Addr) {
-			moving = append(moving, address)
-		} else {
-			leaving = append(leaving, address)
-		}
-	}
-	return leaving, moving
-}
-
-// addedRules splits the rules to add into those that catch connection requests
+// addedRedirects splits the rules to add into those that catch connection requests
 // only and those that catch every packet.
-func addedRules(have, want State) (requests, all []iptables.Redirect) {
-	for _, rule := range missing(have.Redirects, want.Redirects, compareRules) {
+func addedRedirects(have, want State) (requests, all []iptables.Redirect) {
+	for _, rule := range missing(have.Redirects, want.Redirects, compareRedirects) {
 		if rule.NewOnly {
 			requests = append(requests, rule)
 		} else {
@@ -100,15 +95,15 @@ func addedRules(have, want State) (requests, all []iptables.Redirect) {
 	return requests, all
 }
 
-// guardRules returns the rules that catch connection requests to a leaving VIP
+// guardRedirects returns the rules that catch connection requests to a leaving VIP
 // until its lasting rules, which catch every packet, may be added.
-func guardRules(have, want State, leaving []netif.Address) []iptables.Redirect {
+func guardRedirects(have, want State, leaving []netif.VIP) []iptables.Redirect {
 	left := Set[netip.Addr]{}
 	for _, address := range leaving {
 		left.Add(address.Addr)
 	}
 	var guards []iptables.Redirect
-	for _, rule := range missing(have.Redirects, want.Redirects, compareRules) {
+	for _, rule := range missing(have.Redirects, want.Redirects, compareRedirects) {
 		if !left.Has(rule.VIP) || rule.Protocol != "tcp" {
 			continue
 		}
@@ -180,17 +175,6 @@ func missing[K comparable, V, W any](from map[K]V, all map[K]W, compare func(a, 
 	}
 	slices.SortFunc(keys, compare)
 	return keys
-}
-
-func vipOps[T interface {
-	Op
-	~struct{ Address netif.Address }
-}](addresses []netif.Address) []Op {
-	ops := make([]Op, 0, len(addresses))
-	for _, address := range addresses {
-		ops = append(ops, T(struct{ Address netif.Address }{address}))
-	}
-	return ops
 }
 
 // With returns the State after op.

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
-	"github.com/lvsd/lvsd/director/hook"
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/track"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
@@ -34,12 +35,19 @@ const (
 
 // Network is what the director needs of the network beside the Kernel.
 type Network interface {
-	// Announce sends gratuitous ARP for the address, count times.
-	Announce(address netif.Address, count int) error
+	// Announce tells the neighbours on the interface's link of the addresses,
+	// count times.
+	Announce(ifname string, addrs []netip.Addr, count int) error
+	// Probe asks on the interface's link who else has the addresses.
+	Probe(ifname string, addrs []netip.Addr) error
+	// Listen calls claimed whenever another host on the interface's link says
+	// that it has an address for which held returns true, until ctx ends.
+	// Neither may block.
+	Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, claimed func(netif.Claim)) error
 	// LinkUp reports whether the interface exists, is up and has a carrier.
 	LinkUp(name string) (bool, error)
-	// Watch calls changed, which must not block, whenever a link or address may
-	// have changed, until ctx ends.
+	// Watch calls changed, which must not block, whenever a link, an address, or
+	// a route or rule of lvsd's may have changed, until ctx ends.
 	Watch(ctx context.Context, changed func()) error
 }
 
@@ -53,6 +61,7 @@ type Options struct {
 	// Dial opens the sockets of an instance; vrrp.Dial unless set.
 	Dial   vrrp.DialFunc
 	Memory MemoryFile
+	Holds  HoldFile
 	Log    *slog.Logger
 	// Ready is called once, when the director takes part in the election.
 	Ready func()
@@ -62,19 +71,37 @@ type Options struct {
 // with Run; the other methods may be called from any goroutine.
 type Director struct {
 	Options
-	started   time.Time
-	pool      *healthcheck.Pool
-	announcer *announcer
-	wake      chan struct{}
-	reloads   chan reloadRequest
-	// retired are the hooks of removed instances that are still at work.
+	started time.Time
+	pool    *healthcheck.Pool
+	// runners are the trackers with a life of their own; endTrackers ends it.
+	runners     *track.Set
+	endTrackers func()
+	announcer   *announcer
+	conflicts   *conflicts
+	// refusals are the instances whose VIPs the kernel refuses; for the loop.
+	refusals map[*instance]*refusal
+	// wake is for the loop, look for watchElection.
+	wake, look chan struct{}
+	reloads    chan reloadRequest
+	// retired are the hooks of removed instances and groups that are still at
+	// work.
 	retired sync.WaitGroup
+	// evaluating is held by who tells routers what links and trackers mean, and
+	// while a reload changes both. holding orders what is written to Holds.
+	// Either comes before mu.
+	evaluating, holding sync.Mutex
 
 	// mu guards what follows; it is never held during kernel work.
 	mu          sync.Mutex
 	config      *config.Config
 	instances   map[string]*instance
+	groups      map[string]*group
+	trackers    map[string]*tracker
+	held        Set[string]
 	transitions []vrrp.Transition
+	notices     []notice
+	// again are the instances whose MASTER hooks are to be run again.
+	again []string
 	// changed tells that roles, health or configuration changed since the last
 	// complete reconciliation, so that what differs now is not drift.
 	changed bool
@@ -89,16 +116,20 @@ func New(o Options) *Director {
 		Options:   o,
 		started:   time.Now(),
 		wake:      make(chan struct{}, 1),
+		look:      make(chan struct{}, 1),
 		reloads:   make(chan reloadRequest),
 		config:    o.Config,
 		instances: map[string]*instance{},
+		refusals:  map[*instance]*refusal{},
 		changed:   true,
 		owned:     OwnedBy(o.Config),
 		sysctls:   map[string]string{},
 	}
 	d.status.reload = ReloadStatus{At: d.started, OK: true}
 	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
+	d.conflicts = newConflicts(o.Network, o.Log, d.announcer.again)
 	d.pool = healthcheck.NewPool(d.verdictChanged)
+	d.runners = track.NewSet(func(track.Change) { d.lookAgain() })
 	return d
 }
 
@@ -109,6 +140,7 @@ func (d *Director) Run(ctx context.Context) error {
 	if err != nil {
 		d.Log.Warn("starting without a predecessor's state", "err", err)
 	}
+	d.recallHolds()
 	if err := d.Kernel.Prepare(d.config); err != nil {
 		return err
 	}
@@ -138,7 +170,10 @@ func (d *Director) serve(ctx context.Context, memory Memory, first Snapshot) err
 	defer helpers.Wait()
 	defer d.retired.Wait()
 	defer stop()
+	d.endTrackers = begin(background, func(ctx context.Context) { _ = d.runners.Run(ctx) })
+	defer d.endTrackers()
 	helpers.Go(func() { d.announcer.run(background) })
+	helpers.Go(func() { d.conflicts.run(background) })
 	helpers.Go(func() { _ = d.pool.Run(background) }) // it fails only if run twice
 	helpers.Go(func() { d.watchNetwork(background) })
 	helpers.Go(func() { d.keepMemory(background) })
@@ -146,10 +181,25 @@ func (d *Director) serve(ctx context.Context, memory Memory, first Snapshot) err
 	if err := d.startInstances(background, memory, first); err != nil {
 		return err
 	}
+	helpers.Go(func() { d.watchElection(background) })
 	if err := d.loop(ctx, background); err != nil {
 		return errors.Join(err, d.handOver())
 	}
 	return d.end(context.Cause(ctx))
+}
+
+// begin runs f in a goroutine. It returns what ends its context and waits for it.
+func begin(ctx context.Context, f func(context.Context)) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // adopt takes over what a predecessor left: what it owned stays owned, and the
@@ -160,9 +210,9 @@ func (d *Director) adopt(memory Memory, first Snapshot) error {
 	return d.check(d.config, first.State(d.owned))
 }
 
-// check makes the checks of c the ones that run. One that is new starts from
-// what the kernel's weights say, so that a changed interval does not take a
-// working server out until it has answered.
+// check makes the checks and trackers of c the ones that run. A check that is new
+// starts from what the kernel's weights say, so that a changed interval does not
+// take a working server out until it has answered.
 func (d *Director) check(c *config.Config, have State) error {
 	if err := d.pool.Update(specs(c)); err != nil {
 		return fmt.Errorf("checks: %w", err)
@@ -172,7 +222,7 @@ func (d *Director) check(c *config.Config, have State) error {
 			return fmt.Errorf("checks: %w", err)
 		}
 	}
-	return nil
+	return d.setTrackers(c)
 }
 
 // verdictChanged takes a verdict from a check's goroutine. It does not block.
@@ -188,6 +238,7 @@ func (d *Director) verdictChanged(c healthcheck.Change) {
 		"check", c.Spec.Kind, "target", c.Spec.Target,
 		"from", strings.ToLower(c.From.String()), "code", c.Result.Code, "reason", c.Result.Reason)
 	d.signal()
+	d.lookAgain()
 }
 
 // loop reconciles whenever something changed, and every Resync in any case,
@@ -209,10 +260,11 @@ func (d *Director) loop(ctx, background context.Context) error {
 			d.apply(background, request)
 		case <-answered:
 			answered = nil
-			d.join(background, "every check has answered")
+			d.join("every check has answered")
 		case <-grace.C:
-			d.join(background, "checks took too long to answer")
+			d.join("checks took too long to answer")
 		}
+		d.startReady(background)
 		next := d.currentConfig().Global.Resync
 		switch err := d.step(ctx, false); {
 		case errors.Is(err, ipvs.ErrReloaded):
@@ -227,7 +279,7 @@ func (d *Director) loop(ctx, background context.Context) error {
 // step handles the transitions that are waiting, brings the kernel to the
 // planned state and then tells the hooks.
 func (d *Director) step(ctx context.Context, stopping bool) error {
-	transitions := d.takeTransitions()
+	transitions, again := d.takeTransitions()
 	for _, t := range transitions {
 		d.logTransition(t)
 	}
@@ -235,6 +287,10 @@ func (d *Director) step(ctx context.Context, stopping bool) error {
 	for _, t := range transitions {
 		d.notify(t)
 	}
+	for _, name := range again {
+		d.notifyAgain(name)
+	}
+	d.notifyGroups(transitions)
 	return err
 }
 
@@ -243,9 +299,7 @@ func (d *Director) end(cause error) error {
 	if errors.Is(cause, ErrHandOver) {
 		return d.handOver()
 	}
-	for _, instance := range d.currentInstances() {
-		instance.stop()
-	}
+	stopAll(d.currentInstances())
 	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
 	defer cancel()
 	err := d.step(ctx, true)
@@ -261,9 +315,11 @@ func (d *Director) end(cause error) error {
 	return nil
 }
 
-// handOver leaves everything as it is. A hook that runs is ended first, while
-// adverts still go out: the successor calls the hooks of its own first role.
+// handOver leaves everything as it is. Hooks and trackers that run are ended
+// first, while adverts still go out: the successor calls the hooks of its own
+// first role.
 func (d *Director) handOver() error {
+	d.endTrackers()
 	ended, cancel := context.WithCancelCause(context.Background())
 	cancel(ErrHandOver)
 	if err := d.endHooks(ended); err != nil {
@@ -274,29 +330,6 @@ func (d *Director) handOver() error {
 	}
 	d.Log.Info("left VIPs, rules and virtual services to a successor")
 	return d.remember()
-}
-
-// hookTime is how long the last event of an instance may take: two commands,
-// the specific one and the generic one.
-func (d *Director) hookTime() time.Duration {
-	longest := hook.DefaultTimeout
-	for _, i := range d.currentInstances() {
-		longest = max(longest, i.config.Hooks.Timeout)
-	}
-	return 2 * longest
-}
-
-// endHooks lets the commands that run or wait come to their end, those of all
-// instances side by side, until ctx ends.
-func (d *Director) endHooks(ctx context.Context) error {
-	instances := d.currentInstances()
-	errs := make([]error, len(instances))
-	var ending sync.WaitGroup
-	for n, i := range instances {
-		ending.Go(func() { errs[n] = i.hooks.end(ctx) })
-	}
-	ending.Wait()
-	return errors.Join(errs...)
 }
 
 // pause waits for the delay; it returns false if ctx ended.
@@ -343,6 +376,11 @@ func specs(c *config.Config) []healthcheck.Spec {
 	for _, service := range c.Services {
 		for _, server := range service.RealServers {
 			all = append(all, server.Checks...)
+		}
+	}
+	for _, t := range c.Trackers {
+		if t.Kind == config.TrackCheck {
+			all = append(all, t.Check)
 		}
 	}
 	return all

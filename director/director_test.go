@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,9 +36,11 @@ type node struct {
 	address  netip.Addr
 	config   *config.Config
 	memory   MemoryFile
+	holds    HoldFile
 	kernel   *model
 	director *Director
 	log      *syncBuffer
+	dial     vrrp.DialFunc
 	cancel   context.CancelCauseFunc
 	ended    chan error
 }
@@ -66,9 +69,12 @@ func newNode(t *testing.T, lan *vrrptest.LAN, number byte) *node {
 		c.Services[0].RealServers[i].Checks = nil // real sockets have no virtual time
 	}
 	c.VRRP[0].Router.Source = netip.AddrFrom4([4]byte{192, 0, 2, number})
+	directory := t.TempDir()
 	return &node{
 		t: t, lan: lan, address: c.VRRP[0].Router.Source, config: c, kernel: newModel(),
-		memory: MemoryFile{filepath.Join(t.TempDir(), "state.json")}, log: &syncBuffer{},
+		memory: MemoryFile{filepath.Join(directory, "state.json")},
+		holds:  HoldFile{filepath.Join(directory, "lib", "holds.json")}, log: &syncBuffer{},
+		dial: lan.Dial(c.VRRP[0].Router.Source),
 	}
 }
 
@@ -76,12 +82,16 @@ func (n *node) start() {
 	n.t.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n.cancel, n.ended = cancel, make(chan error, 1)
-	n.director = New(Options{
-		Config: n.config, Kernel: n.kernel, Network: n.kernel, Dial: n.lan.Dial(n.address),
-		Memory: n.memory, Log: slog.New(slog.NewTextHandler(n.log, nil)),
-	})
+	n.director = n.new()
 	go func() { n.ended <- n.director.Run(ctx) }()
 	synctest.Wait()
+}
+
+func (n *node) new() *Director {
+	return New(Options{
+		Config: n.config, Kernel: n.kernel, Network: n.kernel, Dial: n.dial,
+		Memory: n.memory, Holds: n.holds, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+	})
 }
 
 // advance lets virtual time pass and waits until all that it brought is done.
@@ -111,7 +121,7 @@ func relayState(c *config.Config, role vrrp.Role) State {
 }
 
 var (
-	relayVIP  = netif.Address{Interface: "eth0", Addr: netip.MustParseAddr("192.0.2.100")}
+	relayVIP  = netif.HostVIP("eth0", netip.MustParseAddr("192.0.2.100"))
 	relayRule = iptables.Redirect{VIP: relayVIP.Addr, Protocol: "tcp", Port: 25, NewOnly: true}
 )
 
@@ -262,19 +272,29 @@ func TestForeignStateIsLeftAloneAndReported(t *testing.T) {
 		foreign := ipvs.Service{ServiceKey: ipvs.ServiceKey{
 			Family: ipvs.IPv4, Protocol: ipvs.TCP, Address: netip.MustParseAddrPort("198.51.100.1:80"),
 		}, Scheduler: "rr"}
-		onLoopback := netif.Address{Interface: "lo", Addr: relayVIP.Addr}
+		onLoopback := netif.HostVIP("lo", relayVIP.Addr)
 		n.kernel.foreign = []ipvs.ServiceEntry{{Service: foreign}}
-		n.kernel.change(func(s State) { s.VIPs.Add(onLoopback) })
+		// The node's own address is the VIP's, with another prefix length.
+		own := relayVIP
+		own.Bits = 24
+		n.kernel.change(func(s State) {
+			s.VIPs.Add(onLoopback)
+			s.VIPs.Add(own)
+		})
 		n.start()
 		advance(5 * time.Second)
-		want := []string{"virtual service tcp 198.51.100.1:80", "VIP 192.0.2.100 on interface lo"}
-		if diff := cmp.Diff(want, n.director.Status().Foreign); diff != "" {
+		want := []string{
+			"VIP 192.0.2.100 on interface lo", "VIP 192.0.2.100/24 on interface eth0",
+			"virtual service tcp 198.51.100.1:80",
+		}
+		if diff := cmp.Diff(want, slices.Sorted(slices.Values(n.director.Status().Foreign))); diff != "" {
 			t.Errorf("foreign (-want +got):\n%s", diff)
 		}
 		n.stop(context.Canceled)
 		left := NewState()
 		left.Redirects.Add(relayRule)
 		left.VIPs.Add(onLoopback)
+		left.VIPs.Add(own)
 		n.want(left)
 	})
 }
@@ -291,7 +311,7 @@ func TestFailedOperationsAreTriedAgain(t *testing.T) {
 			return nil
 		}
 		n.kernel.mu.Unlock()
-		advance(5 * time.Second)
+		advance(4 * time.Second) // 3.61 s is Master_Down_Interval
 		// The VIP cannot be added, so the rule must go on serving the address.
 		n.want(relayState(n.config, vrrp.Backup))
 		if status := n.director.Status(); !strings.Contains(status.Reconcile.Error, "injected") {
@@ -566,10 +586,7 @@ func TestVerdictsReachTheKernel(t *testing.T) {
 	n.config.Global.Resync = time.Hour // verdicts alone must bring it about
 
 	ctx, cancel := context.WithCancelCause(t.Context())
-	d := New(Options{
-		Config: n.config, Kernel: n.kernel, Network: n.kernel, Dial: n.lan.Dial(n.address),
-		Memory: n.memory, Log: slog.New(slog.NewTextHandler(n.log, nil)),
-	})
+	d := n.new()
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
 	wait := func(weight int) {

@@ -5,14 +5,18 @@
 // health changes, drift repair, adoption after a crash and shutdown are all
 // this one path:
 //
+//	links, trackers ─► fitness ─► priority, FAULT
+//	                                  ▼
 //	adverts ─► vrrp.Router ──Role──┐                  ┌─► Op ─► Kernel.Do
 //	replies ─► healthcheck.Pool ───┼─► Plan ─► want ──┤
 //	SIGHUP  ─► config.Config ──────┘                  Diff
 //	timer, address events ─► Kernel.Read ─► have ─────┘
 //
-// One goroutine, in Director.Run, plans and applies. Routers, checks, hooks and
-// gratuitous ARP have goroutines of their own and are never waited for by an
-// advert.
+// One goroutine, in Director.Run, plans and applies; another tells the routers
+// what links and trackers mean for them. Routers, checks, hooks, announcements
+// and the watch for address conflicts have goroutines of their own and are never
+// waited for by an advert. A new MASTER's VIPs are added and
+// announced before the rest of the path is gone (takeOver).
 //
 // It must not know TOML, command lines, or how a packet, rule or message looks.
 package director

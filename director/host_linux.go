@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,11 @@ type Host struct {
 	listed []iptables.Tagged
 	// heldAt is when the rule that holds connection tracking was last seen.
 	heldAt time.Time
+	// routing tells to look for virtual routes and rules: there are some, or
+	// may be some of a predecessor.
+	routing bool
+	// named tells that the configuration names virtual routes or rules.
+	named bool
 }
 
 // holdInterval is how often the rule that holds connection tracking is looked
@@ -60,6 +66,8 @@ func (h *Host) Prepare(c *config.Config) error {
 		}
 		h.rules, h.lockWait = rules, c.Global.LockWait
 	}
+	h.named = slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return len(v.Routes)+len(v.Rules) > 0 })
+	h.routing = true
 	return nil
 }
 
@@ -84,6 +92,9 @@ func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 	if s.Addresses, err = h.network.Addresses(ctx); err != nil {
 		return Snapshot{}, err
 	}
+	if err := h.readRouting(ctx, &s); err != nil {
+		return Snapshot{}, err
+	}
 	if h.rules != nil {
 		if err := h.readRules(ctx, &s); err != nil {
 			return Snapshot{}, err
@@ -100,6 +111,27 @@ func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 		}
 	}
 	return s, nil
+}
+
+// Addresses implements Kernel.
+func (h *Host) Addresses(ctx context.Context) ([]netif.VIP, error) { return h.network.Addresses(ctx) }
+
+// readRouting lists the tagged routes and rules. It is left out where there are
+// none and no configuration names any: to find none among the million routes of
+// a router takes the kernel a while.
+func (h *Host) readRouting(ctx context.Context, s *Snapshot) error {
+	if !h.routing {
+		return nil
+	}
+	var err error
+	if s.Routes, err = h.network.Routes(ctx); err != nil {
+		return err
+	}
+	if s.Rules, err = h.network.Rules(ctx); err != nil {
+		return err
+	}
+	h.routing = h.named || len(s.Routes) > 0 || len(s.Rules) > 0
+	return nil
 }
 
 // readRules lists the tagged rules. A second copy of a rule, and a rule that
@@ -140,9 +172,19 @@ func (h *Host) Do(ctx context.Context, op Op) error {
 	case SetSysctl:
 		return h.tree.Set(op.Name, op.Value)
 	case AddVIP:
-		return h.network.Add(op.Address)
+		return h.network.Add(op.VIP)
+	case EditVIP:
+		return h.network.Replace(op.Old.Address, op.VIP)
 	case DeleteVIP:
-		return h.network.Delete(op.Address)
+		return h.network.Delete(op.VIP.Address)
+	case AddRoute:
+		return h.network.AddRoute(ctx, op.Route)
+	case DeleteRoute:
+		return h.network.DeleteRoute(op.Route)
+	case AddRule:
+		return h.network.AddRule(op.Rule)
+	case DeleteRule:
+		return h.network.DeleteRule(op.Rule)
 	case AddService, EditService, DeleteService, AddRealServer, EditRealServer, DeleteRealServer:
 		if h.table == nil {
 			return fmt.Errorf("IPVS: %w", errNotPrepared)
@@ -221,7 +263,17 @@ func (h *Host) deleteStray(ctx context.Context, text string) error {
 }
 
 // Announce implements Network.
-func (h *Host) Announce(a netif.Address, count int) error { return netif.Announce(a, count) }
+func (h *Host) Announce(ifname string, addrs []netip.Addr, count int) error {
+	return netif.Announce(ifname, addrs, count)
+}
+
+// Probe implements Network.
+func (h *Host) Probe(ifname string, addrs []netip.Addr) error { return netif.Probe(ifname, addrs) }
+
+// Listen implements Network.
+func (h *Host) Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, claimed func(netif.Claim)) error {
+	return netif.Listen(ctx, ifname, held, claimed)
+}
 
 // LinkUp implements Network.
 func (h *Host) LinkUp(name string) (bool, error) { return h.network.Up(name) }

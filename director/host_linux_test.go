@@ -26,11 +26,15 @@ import (
 func universe() Owned {
 	o := Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}}
 	for i := range 2 {
+		o.Routes = append(append(o.Routes, routesNumber(i)...), sourced(i))
+		o.Rules = append(o.Rules, rulesFor(i)...)
 		o.Services.Add(ipvs.ServiceKey{
 			Family: ipvs.IPv4, Protocol: ipvs.TCP, Address: netip.AddrPortFrom(vipNumber(i), 25),
 		})
 		for _, device := range []string{"eth0", "eth1"} {
-			o.VIPs.Add(netif.Address{Interface: device, Addr: vipNumber(i)})
+			for _, form := range vipForms {
+				o.VIPs.Add(form(netif.HostVIP(device, vipNumber(i))).Address)
+			}
 		}
 	}
 	return o
@@ -41,6 +45,15 @@ func universe() Owned {
 func hostInNamespace(t *testing.T) *Host {
 	t.Helper()
 	lab.Require(t, lab.NeedNetns, lab.NeedIPVS)
+	c := relayConfig()
+	c.VRRP[0].Routes = routesNumber(0)
+	return hostFor(t, c)
+}
+
+// hostFor is a Host that is prepared for c.
+func hostFor(t testing.TB, c *config.Config) *Host {
+	t.Helper()
+	lab.Require(t, lab.NeedNetns)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	ns, err := netns.New()
 	if err != nil {
@@ -65,7 +78,15 @@ func hostInNamespace(t *testing.T) *Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = host.Close() })
-	if err := host.Prepare(relayConfig()); err != nil {
+	// With the last address of an interface go all routes over it.
+	for number, device := range []string{"eth0", "eth1"} {
+		own := netif.HostVIP(device, netip.AddrFrom4([4]byte{203, 0, byte(113 + number), 10}))
+		own.Bits = 24
+		if err := host.Do(t.Context(), AddVIP{own}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := host.Prepare(c); err != nil {
 		t.Fatal(err)
 	}
 	return host
@@ -83,13 +104,33 @@ func readState(t *testing.T, host *Host) State {
 // TestHostBehavesAsTheModel applies the same operations to a real kernel and to
 // the model, from one random state to the next, and compares after each pass.
 func TestHostBehavesAsTheModel(t *testing.T) {
-	host := hostInNamespace(t)
-	states := rapid.Custom(func(t *rapid.T) State { return drawState(t, "want") })
-	for seed := range 12 {
-		want := states.Example(seed)
+	behavesAsTheModel(t, hostInNamespace(t), func(seed int) State {
+		want := rapid.Custom(func(t *rapid.T) State { return drawState(t, "want") }).Example(seed)
 		// Plan wants it wherever there are rules; deleting a rule sees to it in
 		// any case, which the model does not know.
 		want.Conntrack.Add(Hold{})
+		return want
+	})
+}
+
+// TestHostRoutesAsTheModel is the same for what needs nothing but a network: VIPs,
+// virtual routes and virtual rules.
+func TestHostRoutesAsTheModel(t *testing.T) {
+	c := &config.Config{VRRP: relayConfig().VRRP}
+	c.VRRP[0].ServeOnBackup = false
+	c.VRRP[0].Routes = routesNumber(0)
+	behavesAsTheModel(t, hostFor(t, c), func(seed int) State {
+		drawn := rapid.Custom(func(t *rapid.T) State { return drawState(t, "want") }).Example(seed)
+		want := NewState()
+		want.VIPs, want.Routes, want.Rules = drawn.VIPs, drawn.Routes, drawn.Rules
+		return want
+	})
+}
+
+func behavesAsTheModel(t *testing.T, host *Host, states func(seed int) State) {
+	t.Helper()
+	for seed := range 12 {
+		want := states(seed)
 		have := readState(t, host)
 		ops := Diff(have, want)
 		done, err := Apply(t.Context(), host, ops)
@@ -177,7 +218,7 @@ func TestHostGoesOnWithoutTheXtablesLock(t *testing.T) {
 	backup, master := NewState(), NewState()
 	backup.Redirects.Add(iptables.Redirect{VIP: vipNumber(0), Protocol: "tcp", Port: 25, NewOnly: true})
 	backup.Conntrack.Add(Hold{})
-	master.VIPs.Add(netif.Address{Interface: "eth0", Addr: vipNumber(0)})
+	master.VIPs.Add(netif.HostVIP("eth0", vipNumber(0)))
 	master.Conntrack.Add(Hold{})
 	if _, err := Apply(t.Context(), host, Diff(NewState(), backup)); err != nil {
 		t.Fatal(err)

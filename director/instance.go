@@ -16,34 +16,52 @@ type instance struct {
 	router *vrrp.Router
 	hooks  *hooks
 
-	// role is the last one reported; epoch counts the times the role became
-	// MASTER. Both are guarded by Director.mu.
-	role  vrrp.Role
-	epoch uint64
-	// quiet is the epoch, and heard the count of adverts received, at the last
-	// look for a rival.
-	quiet, heard uint64
+	// role is the last one reported, told the last one that hooks were called
+	// for; epoch counts the times the role became MASTER and those the VIPs are
+	// to be announced again. These and what follows are guarded by Director.mu,
+	// as config is.
+	role, told vrrp.Role
+	epoch      uint64
+	// override is the priority set by an operator; 0 is none.
+	override int
+	// fit is how links and trackers were weighed last.
+	fit     fitness
+	rivalry rivalry
 
+	// What the router was told last, and the links that were looked at: for who
+	// has Director.evaluating.
+	priority uint8
+	faults   map[string]string
+	links    map[string]*debounced
+
+	// cancel and done, closed when the router has ended, are nil before it was
+	// started. They are for the loop.
 	cancel context.CancelFunc
-	// done is closed when the router has ended; nil before it was started.
-	done chan struct{}
+	done   chan struct{}
 }
 
 // newInstance makes an instance that takes no part in the election yet. One
 // that resumes counts as MASTER from the start, so that nothing of what its
 // predecessor left is touched.
 func (d *Director) newInstance(background context.Context, c config.VRRP, resume bool) (*instance, error) {
+	name := c.Router.Name
 	router, err := vrrp.NewRouter(vrrp.RouterConfig{
 		Config:    c.Router,
 		Interface: c.Interface,
 		Resume:    resume,
+		Hold:      d.isHeld(name),
+		Group:     d.meetingOf(d.currentConfig(), name),
 		Observe:   d.roleChanged,
+		Notice:    func(n vrrp.Notice, over bool) { d.noticed(notice{n, name, over}) },
 		Dial:      d.Dial,
 	})
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{config: c, router: router, hooks: d.newHooks(background, c)}
+	i := &instance{
+		config: c, router: router, hooks: d.newHooks(background, c.Hooks),
+		priority: c.Router.Priority, fit: fitness{Priority: c.Router.Priority},
+	}
 	if resume {
 		i.role, i.epoch = vrrp.Master, 1
 	}
@@ -64,13 +82,19 @@ func (i *instance) start(background context.Context) {
 	}()
 }
 
-// stop ends the router and waits for it: a MASTER says goodbye.
-func (i *instance) stop() {
-	if i.done == nil {
-		return
+// stopAll ends the routers and waits for them: a MASTER says goodbye. All are
+// told first, so that no group goes to pieces.
+func stopAll(instances []*instance) {
+	for _, i := range instances {
+		if i.done != nil {
+			i.cancel()
+		}
 	}
-	i.cancel()
-	<-i.done
+	for _, i := range instances {
+		if i.done != nil {
+			<-i.done
+		}
+	}
 }
 
 // detach ends the router without a word and waits for it.
@@ -87,40 +111,64 @@ func (i *instance) detach() {
 // just now goes on at once; the others wait until the checks have answered,
 // because a director that does not know its real servers must not preempt.
 func (d *Director) startInstances(background context.Context, memory Memory, first Snapshot) error {
-	for _, c := range d.currentConfig().VRRP {
-		resume := memory.wasMasterJustNow(c.Router, sinceBoot()) && first.holdsAll(c)
-		i, err := d.newInstance(background, c, resume)
+	c := d.currentConfig()
+	d.setGroups(background, c)
+	var resumed []*instance
+	for _, v := range c.VRRP {
+		name := v.Router.Name
+		held := d.isHeld(name)
+		resume := !held && memory.wasMasterJustNow(v.Router, sinceBoot()) && first.holdsAll(v)
+		i, err := d.newInstance(background, v, resume)
 		if err != nil {
 			return err
 		}
 		d.mu.Lock()
-		d.instances[c.Router.Name] = i
+		d.instances[name] = i
 		d.mu.Unlock()
+		if held {
+			d.Log.Warn("held: not to be MASTER until it is released", "instance", name)
+		}
 		if resume {
-			d.Log.Info("going on as MASTER", "instance", c.Router.Name,
-				"reason", "the predecessor was MASTER less than three advert intervals ago and the VIPs are in place")
-			i.start(background)
+			resumed = append(resumed, i)
 		}
 	}
-	d.checkLinks()
+	d.evaluate()
+	for _, i := range resumed {
+		d.Log.Info("going on as MASTER", "instance", i.config.Router.Name,
+			"reason", "the predecessor was MASTER less than three advert intervals ago and the VIPs are in place")
+		i.start(background)
+	}
 	return nil
 }
 
-// join lets every instance that still waits take part in the election.
-func (d *Director) join(background context.Context, reason string) {
+// join lets the instances take part in the election.
+func (d *Director) join(reason string) {
 	d.mu.Lock()
 	ready := d.status.ready
 	d.status.ready = true
 	d.mu.Unlock()
-	for _, i := range d.currentInstances() {
-		i.start(background)
-	}
 	if ready {
 		return
 	}
 	d.Log.Info("ready", "reason", reason)
 	if d.Ready != nil {
 		d.Ready()
+	}
+}
+
+// startReady starts the instances that need not wait any more: for the checks of
+// all real servers, or for a tracker of their own that may keep them in FAULT.
+func (d *Director) startReady(background context.Context) {
+	var ready []*instance
+	d.mu.Lock()
+	for _, i := range d.instances {
+		if d.status.ready && i.fit.Waiting == "" {
+			ready = append(ready, i)
+		}
+	}
+	d.mu.Unlock()
+	for _, i := range ready {
+		i.start(background)
 	}
 }
 
@@ -139,25 +187,14 @@ func (d *Director) roleChanged(t vrrp.Transition) {
 	d.signal()
 }
 
-// heardRival reports whether adverts of another MASTER came in since the last
-// call, while this instance was MASTER all the time. Neighbours may then believe
-// the other, so a new epoch begins, in which the VIPs are announced again.
-func (i *instance) heardRival() bool {
-	received := i.router.Status().Received
-	rival := i.quiet == i.epoch && received > i.heard
-	if rival {
-		i.epoch++
-	}
-	i.quiet, i.heard = i.epoch, received
-	return rival
-}
-
-func (d *Director) takeTransitions() []vrrp.Transition {
+// takeTransitions returns the transitions since the last call, and the instances
+// whose MASTER hooks are to be run again.
+func (d *Director) takeTransitions() (transitions []vrrp.Transition, again []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	transitions := d.transitions
-	d.transitions = nil
-	return transitions
+	transitions, again = d.transitions, d.again
+	d.transitions, d.again = nil, nil
+	return transitions, again
 }
 
 func (d *Director) logTransition(t vrrp.Transition) {
@@ -177,12 +214,12 @@ func (d *Director) currentInstances() []*instance {
 	return all
 }
 
-// holdsAll reports whether every VIP of the instance is on its interface.
+// holdsAll reports whether every VIP of the instance is on its interface, with
+// whatever label and scope.
 func (s Snapshot) holdsAll(c config.VRRP) bool {
-	for _, vip := range c.VIPs {
-		if !slices.Contains(s.Addresses, netif.Address{Interface: c.Interface, Addr: vip}) {
-			return false
-		}
+	held := Set[netif.Address]{}
+	for _, address := range s.Addresses {
+		held.Add(address.Address)
 	}
-	return true
+	return !slices.ContainsFunc(c.VIPs, func(vip config.VIP) bool { return !held.Has(vip.Address) })
 }

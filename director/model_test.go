@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -24,22 +25,40 @@ type model struct {
 	fail func(Op) error
 	// unreadable is what Read returns.
 	unreadable error
+	// reading is closed when Read may go on; nil if it may.
+	reading chan struct{}
 	// unprepared is what Prepare returns.
 	unprepared error
 	// done are the operations that were carried out.
 	done      []Op
 	announced int
-	down      map[string]bool
-	changed   func()
+	probed    int
+	// listeners take what is heard by interface.
+	listeners map[string]func(netif.Claim)
+
+	// links guards what follows: an operation that hangs does not keep the
+	// kernel from telling how a link is.
+	links   sync.Mutex
+	down    map[string]bool
+	changed func()
 }
 
 func newModel() *model {
-	return &model{state: NewState(), active: map[string]uint32{}, down: map[string]bool{}}
+	return &model{
+		state: NewState(), active: map[string]uint32{}, down: map[string]bool{},
+		listeners: map[string]func(netif.Claim){},
+	}
 }
 
 func (m *model) Prepare(*config.Config) error { return m.unprepared }
 
 func (m *model) Read(context.Context, []string) (Snapshot, error) {
+	m.mu.Lock()
+	reading := m.reading
+	m.mu.Unlock()
+	if reading != nil {
+		<-reading
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unreadable != nil {
@@ -60,6 +79,8 @@ func (m *model) Read(context.Context, []string) (Snapshot, error) {
 	for address := range m.state.VIPs {
 		s.Addresses = append(s.Addresses, address)
 	}
+	s.Routes = slices.Collect(maps.Keys(m.state.Routes))
+	s.Rules = slices.Collect(maps.Keys(m.state.Rules))
 	for rule := range m.state.Strays {
 		s.Strays = append(s.Strays, rule)
 	}
@@ -82,34 +103,73 @@ func (m *model) Do(_ context.Context, op Op) error {
 	return nil
 }
 
-func (m *model) Announce(_ netif.Address, count int) error {
+func (m *model) Addresses(context.Context) ([]netif.VIP, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.announced += count
+	return slices.Collect(maps.Keys(m.state.VIPs)), m.unreadable
+}
+
+func (m *model) Announce(_ string, addrs []netip.Addr, count int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.announced += len(addrs) * count
 	return nil
 }
 
-func (m *model) LinkUp(name string) (bool, error) {
+func (m *model) Probe(_ string, addrs []netip.Addr) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.probed += len(addrs)
+	return nil
+}
+
+func (m *model) Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, claimed func(netif.Claim)) error {
+	m.mu.Lock()
+	m.listeners[ifname] = func(c netif.Claim) {
+		if held(c.Addr) {
+			claimed(c)
+		}
+	}
+	m.mu.Unlock()
+	<-ctx.Done()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.listeners, ifname)
+	return ctx.Err()
+}
+
+func (m *model) LinkUp(name string) (bool, error) {
+	m.links.Lock()
+	defer m.links.Unlock()
 	return !m.down[name], nil
 }
 
 func (m *model) Watch(ctx context.Context, changed func()) error {
-	m.mu.Lock()
+	m.links.Lock()
 	m.changed = changed
-	m.mu.Unlock()
+	m.links.Unlock()
 	<-ctx.Done()
 	return ctx.Err()
 }
 
 // setLink is what the network does to an interface.
 func (m *model) setLink(name string, up bool) {
-	m.mu.Lock()
+	m.links.Lock()
 	m.down[name] = !up
 	changed := m.changed
-	m.mu.Unlock()
+	m.links.Unlock()
 	changed()
+}
+
+// setAbsent takes an interface away; setLink brings one of that name back.
+func (m *model) setAbsent(name string) {
+	m.links.Lock()
+	m.down[name] = true
+	changed := m.changed
+	m.links.Unlock()
+	if changed != nil {
+		changed()
+	}
 }
 
 // now is a copy of the state.

@@ -4,20 +4,70 @@ import (
 	"context"
 	"time"
 
-	"github.com/lvsd/lvsd/vrrp"
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/track"
 )
 
 // causeLink is the cause of a fault that the link of the instance's interface
-// is not up.
+// is not up; that of another interface with VIPs follows it.
 const causeLink = "link"
 
-// watchNetwork puts instances into FAULT and out of it with their links, and
-// makes the loop look when links or addresses change. It has its own goroutine:
-// a link that goes down must not wait for kernel work.
+// links are links as one evaluation sees them: each is asked for once.
+type links struct {
+	ask   func(name string) (bool, error)
+	found map[string]finding
+}
+
+// find asks whether the link is up. One that is absent is down.
+func (l *links) find(name string) finding {
+	if f, ok := l.found[name]; ok {
+		return f
+	}
+	f := finding{State: track.Up, Reason: name + " is up"}
+	switch up, err := l.ask(name); {
+	case err != nil:
+		f = finding{State: track.Down, Reason: err.Error()}
+	case !up:
+		f = finding{State: track.Down, Reason: name + " is down"}
+	}
+	l.found[name] = f
+	return f
+}
+
+// linkFaults are the causes of FAULT among the links that the instance needs:
+// that of its interface and those of its VIPs. One that went down counts after
+// LinkDownDelay. It returns when the next change counts, too.
+func (i *instance) linkFaults(c config.VRRP, seen *links, now time.Time) (faults map[string]string, due time.Time) {
+	faults = map[string]string{}
+	needed := map[string]*debounced{}
+	need := func(name, cause string) {
+		if needed[name] != nil {
+			return
+		}
+		link := i.links[name]
+		if link == nil {
+			link = &debounced{}
+		}
+		needed[name] = link
+		due = sooner(due, link.take(seen.find(name), delays{down: c.Router.LinkDownDelay}, now))
+		if link.State == track.Down {
+			faults[cause] = link.Reason
+		}
+	}
+	need(c.Interface, causeLink)
+	for _, vip := range c.VIPs {
+		need(vip.Interface, causeLink+" "+vip.Interface)
+	}
+	i.links = needed
+	return faults, due
+}
+
+// watchNetwork makes the election and the loop look when links or addresses
+// change.
 func (d *Director) watchNetwork(ctx context.Context) {
 	for {
 		err := d.Network.Watch(ctx, func() {
-			d.checkLinks()
+			d.lookAgain()
 			d.signal()
 		})
 		if ctx.Err() != nil {
@@ -26,30 +76,4 @@ func (d *Director) watchNetwork(ctx context.Context) {
 		d.Log.Warn("no events from the network, trying again", "err", err)
 		pause(ctx, time.Second)
 	}
-}
-
-// checkLinks sets or clears the fault of every instance by its link.
-func (d *Director) checkLinks() {
-	for router, name := range d.links() {
-		up, err := d.Network.LinkUp(name)
-		switch {
-		case err != nil:
-			router.SetFault(causeLink, err.Error())
-		case !up:
-			router.SetFault(causeLink, name+" is down")
-		default:
-			router.ClearFault(causeLink)
-		}
-	}
-}
-
-// links returns the interface of every router.
-func (d *Director) links() map[*vrrp.Router]string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	links := make(map[*vrrp.Router]string, len(d.instances))
-	for _, i := range d.instances {
-		links[i.router] = i.config.Interface
-	}
-	return links
 }

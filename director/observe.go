@@ -2,7 +2,9 @@ package director
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -13,7 +15,10 @@ import (
 // Snapshot is what the kernel holds, whoever put it there.
 type Snapshot struct {
 	Services  []ipvs.ServiceEntry
-	Addresses []netif.Address
+	Addresses []netif.VIP
+	// Routes and Rules are those that bear lvsd's tag, as the kernel lists them.
+	Routes []netif.Route
+	Rules  []netif.Rule
 	// Redirects are the rules that bear lvsd's tag.
 	Redirects []iptables.Redirect
 	// Strays are tagged rules to be got rid of, as iptables prints them.
@@ -28,6 +33,10 @@ type Snapshot struct {
 type Owned struct {
 	Services Set[ipvs.ServiceKey]
 	VIPs     Set[netif.Address]
+	// Routes and Rules are those that a configuration names. Others that bear
+	// lvsd's tag are its own too.
+	Routes []netif.Route
+	Rules  []netif.Rule
 }
 
 // OwnedBy returns what c names.
@@ -38,14 +47,27 @@ func OwnedBy(c *config.Config) Owned {
 	}
 	for _, instance := range c.VRRP {
 		for _, vip := range instance.VIPs {
-			o.VIPs.Add(netif.Address{Interface: instance.Interface, Addr: vip})
+			o.VIPs.Add(vip.Address)
 		}
+		o.Routes = append(o.Routes, instance.Routes...)
+		o.Rules = append(o.Rules, instance.Rules...)
 	}
 	return o
 }
 
+// Clone returns an Owned that shares nothing with o.
+func (o Owned) Clone() Owned {
+	return Owned{
+		Services: maps.Clone(o.Services), VIPs: maps.Clone(o.VIPs),
+		Routes: slices.Clone(o.Routes), Rules: slices.Clone(o.Rules),
+	}
+}
+
 // Merge adds what other owns to o.
-func (o Owned) Merge(other Owned) {
+func (o *Owned) Merge(other Owned) {
+	// The later configuration's word for a route goes before the earlier one's.
+	o.Routes = slices.Concat(other.Routes, o.Routes)
+	o.Rules = slices.Concat(other.Rules, o.Rules)
 	for key := range other.Services {
 		o.Services.Add(key)
 	}
@@ -68,9 +90,15 @@ func (s Snapshot) State(o Owned) State {
 		have.Services[entry.ServiceKey] = Service{Service: entry.Service, RealServers: servers}
 	}
 	for _, address := range s.Addresses {
-		if o.VIPs.Has(address) {
+		if o.VIPs.Has(address.Address) {
 			have.VIPs.Add(address)
 		}
+	}
+	for _, route := range s.Routes {
+		have.Routes.Add(o.route(route))
+	}
+	for _, rule := range s.Rules {
+		have.Rules.Add(o.rule(rule))
 	}
 	for _, rule := range s.Redirects {
 		have.Redirects.Add(rule)
@@ -87,6 +115,26 @@ func (s Snapshot) State(o Owned) State {
 	return have
 }
 
+// route is the configured route that the kernel lists so, or what it lists.
+func (o Owned) route(listed netif.Route) netif.Route {
+	for _, route := range o.Routes {
+		if route.Is(listed) {
+			return route
+		}
+	}
+	return listed
+}
+
+// rule is the configured rule that the kernel lists so, or what it lists.
+func (o Owned) rule(listed netif.Rule) netif.Rule {
+	for _, rule := range o.Rules {
+		if rule.Is(listed) {
+			return rule
+		}
+	}
+	return listed
+}
+
 // Foreign describes what stands in the kernel beside o and may disturb or be
 // mistaken for it: it is reported and left alone.
 func (s Snapshot) Foreign(o Owned) []string {
@@ -101,11 +149,19 @@ func (s Snapshot) Foreign(o Owned) []string {
 		vips.Add(address.Addr)
 	}
 	for _, address := range s.Addresses {
-		if vips.Has(address.Addr) && !o.VIPs.Has(address) {
-			foreign = append(foreign, fmt.Sprintf("VIP %s on interface %s", address.Addr, address.Interface))
+		if vips.Has(address.Addr) && !o.VIPs.Has(address.Address) {
+			foreign = append(foreign, fmt.Sprintf("VIP %s on interface %s", vipName(address.Address), address.Interface))
 		}
 	}
 	return foreign
+}
+
+// vipName is the address, and its prefix length unless it is full.
+func vipName(a netif.Address) string {
+	if a.Bits == a.Addr.BitLen() {
+		return a.Addr.String()
+	}
+	return fmt.Sprintf("%s/%d", a.Addr, a.Bits)
 }
 
 // Draining returns the real servers of c's services that the configuration does

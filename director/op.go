@@ -44,9 +44,19 @@ type (
 		Server netip.AddrPort
 	}
 	// AddVIP puts a VIP on its interface.
-	AddVIP struct{ Address netif.Address }
+	AddVIP struct{ VIP netif.VIP }
+	// EditVIP makes of Old the VIP of the same address and interface.
+	EditVIP struct{ Old, VIP netif.VIP }
 	// DeleteVIP takes a VIP off its interface.
-	DeleteVIP struct{ Address netif.Address }
+	DeleteVIP struct{ VIP netif.VIP }
+	// AddRoute adds a virtual route.
+	AddRoute struct{ Route netif.Route }
+	// DeleteRoute deletes a route that bears lvsd's tag.
+	DeleteRoute struct{ Route netif.Route }
+	// AddRule adds a virtual rule.
+	AddRule struct{ Rule netif.Rule }
+	// DeleteRule deletes a rule that bears lvsd's tag.
+	DeleteRule struct{ Rule netif.Rule }
 	// AddRedirect adds a rule.
 	AddRedirect struct{ Rule iptables.Redirect }
 	// DeleteRedirect deletes a rule.
@@ -68,12 +78,35 @@ func (o EditRealServer) String() string { return "ipvsadm -e " + serverArguments
 func (o DeleteRealServer) String() string {
 	return fmt.Sprintf("ipvsadm -d %s -r %s", keyArguments(o.Key), o.Server)
 }
-func (o AddVIP) String() string      { return "ip address add " + addressArguments(o.Address) }
-func (o DeleteVIP) String() string   { return "ip address del " + addressArguments(o.Address) }
-func (o AddRedirect) String() string { return "iptables -t nat -I PREROUTING " + ruleArguments(o.Rule) }
+func (o AddVIP) String() string  { return "ip address add " + vipArguments(o.VIP) }
+func (o EditVIP) String() string { return DeleteVIP{o.Old}.String() + " && " + AddVIP{o.VIP}.String() }
+
+func (o DeleteVIP) String() string {
+	return "ip address del " + addressArguments(o.VIP.Address)
+}
+
+func (o AddRoute) String() string {
+	return ipCommand(o.Route.Destination.Addr().Is6()) + " route add " + routeArguments(o.Route)
+}
+
+func (o DeleteRoute) String() string {
+	return ipCommand(o.Route.Destination.Addr().Is6()) + " route del " + routeArguments(o.Route)
+}
+
+func (o AddRule) String() string {
+	return ipCommand(o.Rule.IPv6) + " rule add " + ruleArguments(o.Rule)
+}
+
+func (o DeleteRule) String() string {
+	return ipCommand(o.Rule.IPv6) + " rule del " + ruleArguments(o.Rule)
+}
+
+func (o AddRedirect) String() string {
+	return "iptables -t nat -I PREROUTING " + redirectArguments(o.Rule)
+}
 
 func (o DeleteRedirect) String() string {
-	return "iptables -t nat -D PREROUTING " + ruleArguments(o.Rule)
+	return "iptables -t nat -D PREROUTING " + redirectArguments(o.Rule)
 }
 
 func (o DeleteStray) String() string    { return "iptables -t nat -D PREROUTING " + o.Rule }
@@ -92,14 +125,23 @@ func (o EditRealServer) applyTo(s State) {
 	s.Services[o.Key].RealServers[o.Server.Address] = o.Server
 }
 func (o DeleteRealServer) applyTo(s State) { delete(s.Services[o.Key].RealServers, o.Server) }
-func (o AddVIP) applyTo(s State)           { s.VIPs.Add(o.Address) }
-func (o DeleteVIP) applyTo(s State)        { delete(s.VIPs, o.Address) }
+func (o AddVIP) applyTo(s State)           { s.VIPs.Add(o.VIP) }
+func (o DeleteVIP) applyTo(s State)        { delete(s.VIPs, o.VIP) }
+func (o AddRoute) applyTo(s State)         { s.Routes.Add(o.Route) }
+func (o DeleteRoute) applyTo(s State)      { delete(s.Routes, o.Route) }
+func (o AddRule) applyTo(s State)          { s.Rules.Add(o.Rule) }
+func (o DeleteRule) applyTo(s State)       { delete(s.Rules, o.Rule) }
 func (o AddRedirect) applyTo(s State)      { s.Redirects.Add(o.Rule) }
 func (o DeleteRedirect) applyTo(s State)   { delete(s.Redirects, o.Rule) }
 
 func (o DeleteStray) applyTo(s State)    { delete(s.Strays, o.Rule) }
 func (HoldConntrack) applyTo(s State)    { s.Conntrack.Add(Hold{}) }
 func (ReleaseConntrack) applyTo(s State) { delete(s.Conntrack, Hold{}) }
+
+func (o EditVIP) applyTo(s State) {
+	delete(s.VIPs, o.Old)
+	s.VIPs.Add(o.VIP)
+}
 
 func (o AddService) applyTo(s State) {
 	s.Services[o.Service.ServiceKey] = Service{
@@ -176,11 +218,7 @@ func serverArguments(k ipvs.ServiceKey, d ipvs.Destination) string {
 	return arguments
 }
 
-func addressArguments(a netif.Address) string {
-	return fmt.Sprintf("%s/%d dev %s", a.Addr, a.Addr.BitLen(), a.Interface)
-}
-
-func ruleArguments(r iptables.Redirect) string {
+func redirectArguments(r iptables.Redirect) string {
 	arguments := fmt.Sprintf("-d %s/%d -p %s", r.VIP, r.VIP.BitLen(), r.Protocol)
 	if r.Port != 0 {
 		arguments += fmt.Sprintf(" --dport %d", r.Port)

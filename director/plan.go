@@ -7,7 +7,6 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
-	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
@@ -33,7 +32,8 @@ type Facts struct {
 
 // Plan returns the state that the kernel should be in. Virtual services stand
 // in every role, so that a failover touches only VIPs and rules; a MASTER has
-// its VIPs and no rule, any other role the reverse.
+// its VIPs, virtual routes and virtual rules, and no REDIRECT rule, any other
+// role the reverse.
 func Plan(f Facts) State {
 	want := NewState()
 	for _, instance := range f.Config.VRRP {
@@ -59,17 +59,29 @@ func planInstance(want State, f Facts, instance config.VRRP) {
 		want.Conntrack.Add(Hold{})
 	}
 	master := f.Roles[instance.Router.Name] == vrrp.Master && !f.Stopping
+	if master {
+		planRoutes(want, instance)
+	}
 	for _, vip := range instance.VIPs {
 		if master {
-			want.VIPs.Add(netif.Address{Interface: instance.Interface, Addr: vip})
+			want.VIPs.Add(vip.VIP)
 			continue
 		}
 		if !instance.ServeOnBackup || f.Stopping && !instance.KeepRedirectOnStop {
 			continue
 		}
-		for _, rule := range redirects(f.Config, instance, vip) {
+		for _, rule := range redirects(f.Config, instance, vip.Addr) {
 			want.Redirects.Add(rule)
 		}
+	}
+}
+
+func planRoutes(want State, instance config.VRRP) {
+	for _, route := range instance.Routes {
+		want.Routes.Add(route)
+	}
+	for _, rule := range instance.Rules {
+		want.Rules.Add(rule)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/vrrp"
 )
@@ -48,7 +49,7 @@ func relayConfig() *config.Config {
 				Preempt: true, VIPs: []netip.Addr{vip},
 			},
 			Interface:          "eth0",
-			VIPs:               []netip.Addr{vip},
+			VIPs:               []config.VIP{{VIP: netif.HostVIP("eth0", vip)}},
 			ServeOnBackup:      true,
 			Redirect:           config.RedirectServices,
 			KeepRedirectOnStop: true,
@@ -109,6 +110,8 @@ func TestPlan(t *testing.T) {
 				Address: netip.MustParseAddrPort("192.0.2.9:25"), Forwarding: ipvs.DirectRoute,
 			}
 		}},
+		{"master-with-routes", vrrp.Master, func(f *Facts) { routed(f.Config) }},
+		{"backup-with-routes", vrrp.Backup, func(f *Facts) { routed(f.Config) }},
 		{"no-checks-is-up", vrrp.Master, func(f *Facts) {
 			clear(f.Up)
 			f.Config.Services[0].RealServers[0].Checks = nil
@@ -172,7 +175,7 @@ func TestPlanIsMasterOrRedirectedNeverBoth(t *testing.T) {
 			facts.Up[check] = rapid.Bool().Draw(t, "up")
 		}
 		want := Plan(facts)
-		vip := c.VRRP[0].VIPs[0]
+		vip := c.VRRP[0].VIPs[0].Addr
 		if want.holds(vip) == (len(want.Redirects) > 0) {
 			t.Fatalf("held %v and redirected %v", want.VIPs, want.Redirects)
 		}

@@ -24,12 +24,17 @@ type observation struct {
 	err      error
 	ready    bool
 	reload   ReloadStatus
+	// settled is the configuration that has been applied completely, masters
+	// are the instances that were MASTER.
+	settled *config.Config
+	masters Set[string]
 }
 
 // reconcile reads the kernel, plans, and applies the difference. The work is
 // done without the lock: what changes meanwhile wakes the loop again.
 func (d *Director) reconcile(ctx context.Context, stopping bool) error {
 	facts, owned, changed := d.facts(stopping)
+	d.takeOver(ctx, facts, owned)
 	snapshot, err := d.Kernel.Read(ctx, d.watchedSysctls(facts.Config))
 	if err != nil {
 		err = fmt.Errorf("read the kernel's state: %w", err)
@@ -48,13 +53,18 @@ func (d *Director) reconcile(ctx context.Context, stopping bool) error {
 	d.observe(func(o *observation) {
 		o.at, o.err, o.snapshot, o.have = time.Now(), err, snapshot, have
 		o.changes += len(done)
+		o.masters = mastersOf(facts.Config, facts.Roles)
 		o.foreign = snapshot.Foreign(owned)
 		o.sysctls = mismatches(facts.Config, have)
 	}, err)
 	if err == nil {
 		d.settled(facts)
 	}
-	d.announcer.hold(d.holdings(have), time.Now())
+	d.judgeVIPs(err)
+	d.arrived(done)
+	held := d.holdings(have)
+	d.announcer.hold(held, time.Now())
+	d.conflicts.hold(held, time.Now())
 	return err
 }
 
@@ -75,7 +85,7 @@ func (d *Director) facts(stopping bool) (Facts, Owned, bool) {
 	for spec, status := range d.pool.All() {
 		facts.Up[spec] = status.Up
 	}
-	owned := Owned{Services: maps.Clone(d.owned.Services), VIPs: maps.Clone(d.owned.VIPs)}
+	owned := d.owned.Clone()
 	changed := d.changed || stopping
 	d.changed = false
 	return facts, owned, changed
@@ -127,6 +137,7 @@ func (d *Director) settled(f Facts) {
 	required := SetOf(requiredSysctls(f.Config)...)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.status.settled = f.Config
 	if d.config == f.Config {
 		d.owned = OwnedBy(f.Config)
 	}
@@ -169,17 +180,16 @@ func (d *Director) holdings(have State) map[netif.Address]holding {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	held := map[netif.Address]holding{}
-	for name, instance := range d.instances {
+	for _, instance := range d.instances {
 		if instance.role != vrrp.Master {
 			continue
 		}
-		if instance.heardRival() {
-			d.Log.Warn("another MASTER was heard, announcing the VIPs again", "instance", name)
-		}
 		for _, vip := range instance.config.VIPs {
-			address := netif.Address{Interface: instance.config.Interface, Addr: vip}
-			if have.VIPs.Has(address) {
-				held[address] = holding{garp: instance.config.GARP, epoch: instance.epoch}
+			if have.VIPs.Has(vip.VIP) {
+				held[vip.Address] = holding{
+					garp: instance.config.GARP, epoch: instance.epoch,
+					interval: instance.config.Router.Interval, vrid: instance.config.Router.VRID,
+				}
 			}
 		}
 	}

@@ -42,16 +42,7 @@ func (d *Director) apply(background context.Context, request reloadRequest) {
 		request.done <- err
 		return
 	}
-	d.mu.Lock()
-	d.config = request.config
-	d.owned.Merge(OwnedBy(request.config))
-	d.changed = true
-	have := d.status.have
-	d.mu.Unlock()
-	err := errors.Join(
-		d.check(request.config, have),
-		d.replaceInstances(background, request.config),
-	)
+	err := d.replace(background, request.config)
 
 	d.mu.Lock()
 	d.status.reload = ReloadStatus{At: time.Now(), OK: err == nil, Error: errorText(err)}
@@ -59,8 +50,29 @@ func (d *Director) apply(background context.Context, request reloadRequest) {
 	request.done <- err
 }
 
+// replace goes over to c. What links and trackers mean is not looked at while
+// only half of it is new.
+func (d *Director) replace(background context.Context, c *config.Config) error {
+	d.evaluating.Lock()
+	defer d.evaluating.Unlock()
+	d.mu.Lock()
+	d.config = c
+	d.owned.Merge(OwnedBy(c))
+	d.changed = true
+	have := d.status.have
+	d.mu.Unlock()
+	err := d.check(c, have)
+	gone := d.setGroups(background, c)
+	err = errors.Join(err, d.replaceInstances(background, c))
+	for _, g := range gone {
+		d.retire(g.config.Name, g.hooks)
+	}
+	d.evaluateLocked()
+	return err
+}
+
 // replaceInstances stops the instances that are gone or became other virtual
-// routers, changes the others and starts the new ones.
+// routers, changes the others and makes the new ones, which the loop starts.
 func (d *Director) replaceInstances(background context.Context, c *config.Config) error {
 	wanted := map[string]config.VRRP{}
 	for _, v := range c.VRRP {
@@ -75,11 +87,7 @@ func (d *Director) replaceInstances(background context.Context, c *config.Config
 			errs = append(errs, d.reconfigure(i, next))
 			continue
 		}
-		i.stop()
-		d.retire(i)
-		d.mu.Lock()
-		delete(d.instances, name)
-		d.mu.Unlock()
+		d.drop(i)
 	}
 	for _, v := range c.VRRP {
 		if _, missing := wanted[v.Router.Name]; !missing {
@@ -92,14 +100,28 @@ func (d *Director) replaceInstances(background context.Context, c *config.Config
 		}
 		d.mu.Lock()
 		d.instances[v.Router.Name] = i
-		joined := d.status.ready
 		d.mu.Unlock()
-		if joined {
-			i.start(background)
-		}
 	}
-	d.checkLinks()
 	return errors.Join(errs...)
+}
+
+// drop stops an instance for good.
+func (d *Director) drop(i *instance) {
+	name := i.config.Router.Name
+	stopAll([]*instance{i})
+	// It would keep the group from being MASTER.
+	i.router.SetGroup(nil)
+	transitions, again := d.takeTransitions()
+	for _, t := range transitions {
+		d.logTransition(t)
+		d.notify(t)
+	}
+	d.notifyGroups(transitions)
+	d.mu.Lock()
+	d.again = append(again, d.again...)
+	delete(d.instances, name)
+	d.mu.Unlock()
+	d.retire(name, i.hooks)
 }
 
 // sameRouter reports whether a configuration only changes a virtual router and
@@ -108,29 +130,21 @@ func sameRouter(a, b config.VRRP) bool {
 	return a.Interface == b.Interface && a.Router.VRID == b.Router.VRID
 }
 
-// retire lets the hooks of a stopped instance run their last event while the
-// loop goes on; Run waits for them.
-func (d *Director) retire(i *instance) {
-	for _, t := range d.takeTransitions() {
-		d.logTransition(t)
-		d.notify(t)
-	}
-	d.retired.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), d.hookTime())
-		defer cancel()
-		if err := i.hooks.end(ctx); err != nil {
-			d.Log.Warn("hooks of a removed instance", "instance", i.config.Router.Name, "err", err)
-		}
-	})
-}
-
+// reconfigure changes an instance that keeps its role. A priority that an
+// operator set is for the configured one of that time.
 func (d *Director) reconfigure(i *instance, next config.VRRP) error {
 	if err := i.router.Reconfigure(next.Router); err != nil {
 		return err
 	}
+	i.router.SetGroup(d.meetingOf(d.currentConfig(), next.Router.Name))
 	d.mu.Lock()
+	if next.Router.Priority != i.config.Router.Priority {
+		i.override = 0
+	}
 	i.config = next
 	d.mu.Unlock()
-	i.hooks.reconfigure(next)
+	// The router's own reckoning of the priority is not known here.
+	i.priority = 0
+	i.hooks.reconfigure(next.Hooks)
 	return nil
 }

@@ -37,8 +37,12 @@ func (s Set[T]) Add(v T) { s[v] = struct{}{} }
 // State is the part of the kernel that belongs to lvsd, either as it should be
 // or as it is.
 type State struct {
-	Services  map[ipvs.ServiceKey]Service
-	VIPs      Set[netif.Address]
+	Services map[ipvs.ServiceKey]Service
+	VIPs     Set[netif.VIP]
+	// Routes and Rules are the virtual ones. Those that bear lvsd's tag and are
+	// in no configuration are in the observed State as the kernel lists them.
+	Routes    Set[netif.Route]
+	Rules     Set[netif.Rule]
 	Redirects Set[iptables.Redirect]
 	// Strays are rules that bear lvsd's tag and are copies, or of a form that
 	// this version does not write; none is ever wanted.
@@ -65,7 +69,9 @@ type Hold struct{}
 func NewState() State {
 	return State{
 		Services:  map[ipvs.ServiceKey]Service{},
-		VIPs:      Set[netif.Address]{},
+		VIPs:      Set[netif.VIP]{},
+		Routes:    Set[netif.Route]{},
+		Rules:     Set[netif.Rule]{},
 		Redirects: Set[iptables.Redirect]{},
 		Strays:    Set[string]{},
 		Conntrack: Set[Hold]{},
@@ -78,6 +84,8 @@ func (s State) Clone() State {
 	c := State{
 		Services:  make(map[ipvs.ServiceKey]Service, len(s.Services)),
 		VIPs:      maps.Clone(s.VIPs),
+		Routes:    maps.Clone(s.Routes),
+		Rules:     maps.Clone(s.Rules),
 		Redirects: maps.Clone(s.Redirects),
 		Strays:    maps.Clone(s.Strays),
 		Conntrack: maps.Clone(s.Conntrack),
@@ -114,12 +122,36 @@ func compareKeys(a, b ipvs.ServiceKey) int {
 	)
 }
 
-func compareAddresses(a, b netif.Address) int {
-	return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Interface, b.Interface))
+func compareVIPs(a, b netif.VIP) int {
+	return cmp.Or(
+		a.Addr.Compare(b.Addr),
+		cmp.Compare(a.Interface, b.Interface),
+		cmp.Compare(a.Bits, b.Bits),
+		cmp.Compare(a.Label, b.Label),
+		cmp.Compare(a.Scope, b.Scope),
+		a.Broadcast.Compare(b.Broadcast),
+	)
 }
 
-// compareRules puts a rule for every packet before that for requests only.
-func compareRules(a, b iptables.Redirect) int {
+func compareRoutes(a, b netif.Route) int {
+	return cmp.Or(
+		cmp.Compare(a.Table, b.Table),
+		a.Destination.Compare(b.Destination),
+		cmp.Compare(a.Metric, b.Metric),
+		strings.Compare(routeArguments(a), routeArguments(b)),
+	)
+}
+
+func compareRules(a, b netif.Rule) int {
+	return cmp.Or(
+		compareBool(a.IPv6, b.IPv6),
+		cmp.Compare(a.Priority, b.Priority),
+		strings.Compare(ruleArguments(a), ruleArguments(b)),
+	)
+}
+
+// compareRedirects puts a rule for every packet before that for requests only.
+func compareRedirects(a, b iptables.Redirect) int {
 	return cmp.Or(
 		a.VIP.Compare(b.VIP),
 		cmp.Compare(a.Protocol, b.Protocol),

@@ -17,7 +17,12 @@ type Status struct {
 	Reload    ReloadStatus     `json:"reload"`
 	Reconcile ReconcileStatus  `json:"reconcile"`
 	Instances []InstanceStatus `json:"instances"`
-	Services  []ServiceStatus  `json:"services"`
+	// Groups and Trackers are those of the configuration, in file order.
+	Groups   []GroupStatus   `json:"groups"`
+	Trackers []TrackerStatus `json:"trackers"`
+	Services []ServiceStatus `json:"services"`
+	// Conflicts are the hosts that said they have a VIP of a MASTER here.
+	Conflicts []ConflictStatus `json:"conflicts"`
 	// Foreign is what stands in the kernel beside lvsd's own, left alone.
 	Foreign []string `json:"foreign"`
 	// Sysctls are the kernel parameters that are not as they should be.
@@ -45,7 +50,7 @@ type InstanceStatus struct {
 	VRID      int    `json:"vrid"`
 	Version   int    `json:"version"`
 	Interface string `json:"interface"`
-	// State is "init", "backup", "master" or "fault".
+	// State is "initialize", "backup", "master" or "fault".
 	State    string        `json:"state"`
 	Since    time.Time     `json:"since"`
 	Reason   string        `json:"reason"`
@@ -60,6 +65,117 @@ type InstanceStatus struct {
 	Sent      uint64            `json:"adverts_sent"`
 	Received  uint64            `json:"adverts_received"`
 	Discarded map[string]uint64 `json:"adverts_discarded,omitempty"`
+	// BasePriority is what tracking starts from: the configured one, or what
+	// the priority verb set. Explanation is how Priority comes about: "100 −20
+	// haproxy since 12:03:11 = 80".
+	BasePriority  int                  `json:"base_priority"`
+	Explanation   string               `json:"priority_explanation"`
+	Contributions []ContributionStatus `json:"contributions"`
+	// Held: the instance is not to be MASTER until it is released. Yielded: it
+	// gave up, and leaves its successor in peace. Settling: it only listens yet.
+	// Waiting is what it waits for before it takes part in the election.
+	Held     bool   `json:"held"`
+	Yielded  bool   `json:"yielded"`
+	Settling bool   `json:"settling"`
+	Waiting  string `json:"waiting,omitempty"`
+	// Group is the name of its sync group.
+	Group string `json:"group,omitempty"`
+	// Peers are the other speakers of the virtual router, by address, Notices
+	// what is wrong now, the gravest first.
+	Peers   []PeerStatus   `json:"peers"`
+	Notices []NoticeStatus `json:"notices"`
+	// NoticeCounts counts what was wrong by kind, FaultCounts how often each
+	// cause of FAULT came up, both since the start.
+	NoticeCounts map[string]uint64 `json:"notice_counts,omitempty"`
+	FaultCounts  map[string]uint64 `json:"fault_counts,omitempty"`
+	// Transitions counts changes of state, MasterTransitions those to MASTER.
+	Transitions       uint64 `json:"transitions"`
+	MasterTransitions uint64 `json:"master_transitions"`
+}
+
+// ContributionStatus is what one tracker does to an instance now.
+type ContributionStatus struct {
+	Tracker string `json:"tracker"`
+	// Group says that it is tracked by the sync group.
+	Group bool `json:"group,omitempty"`
+	// Weight is the configured one, Applied what is added to the priority now.
+	Weight  int  `json:"weight"`
+	Applied int  `json:"applied"`
+	Reverse bool `json:"reverse,omitempty"`
+	// Fault tells that it keeps the instance in FAULT.
+	Fault bool `json:"fault"`
+	// State is the tracker's own: "up", "down" or "unknown".
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// PeerStatus is another speaker of a virtual router, by its last advert.
+type PeerStatus struct {
+	Address  string        `json:"address"`
+	Version  int           `json:"version"`
+	Priority int           `json:"priority"`
+	Interval time.Duration `json:"advert_interval_ns"`
+	// Auth is "none", "password" or "hmac KEY".
+	Auth string   `json:"auth"`
+	VIPs []string `json:"vips"`
+	// Master tells that it is MASTER by its own account.
+	Master bool `json:"master"`
+	// Discard is why its adverts are not accepted; empty if they are.
+	Discard string    `json:"discard,omitempty"`
+	Last    time.Time `json:"last"`
+	Adverts uint64    `json:"adverts"`
+}
+
+// NoticeStatus is something that is wrong on the segment.
+type NoticeStatus struct {
+	// Kind is as vrrp.NoticeKind writes it: "two_masters", "duplicate_vrid".
+	Kind   string `json:"kind"`
+	Peer   string `json:"peer"`
+	Detail string `json:"detail"`
+	// First and Last are when it was seen, Count how often.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+	Count uint64    `json:"count"`
+}
+
+// GroupStatus is one sync group.
+type GroupStatus struct {
+	Name string `json:"name"`
+	// State is what all members agree on: "initialize", "backup", "master" or
+	// "fault", or "mixed" while they do not.
+	State     string    `json:"state"`
+	Since     time.Time `json:"since"`
+	Instances []string  `json:"instances"`
+}
+
+// TrackerStatus is one tracker.
+type TrackerStatus struct {
+	Name string `json:"name"`
+	// Kind is "interface", "script", "process", "file", "service" or "check".
+	Kind string `json:"kind"`
+	// State is "up", "down" or "unknown".
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"`
+	// Value is a file's number.
+	Value int `json:"value"`
+	// Instances are those that depend on it.
+	Instances []string `json:"instances"`
+}
+
+// ConflictStatus is another host that says, in ARP or a neighbour advertisement,
+// that it has a VIP which this node holds.
+type ConflictStatus struct {
+	VIP       string `json:"vip"`
+	Interface string `json:"interface"`
+	MAC       string `json:"mac"`
+	// Ended: it has not been heard for a while, or this node left the VIP to it.
+	Ended bool `json:"ended"`
+	// First and Last are when it was heard, Count how often.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+	Count uint64    `json:"count"`
 }
 
 // VIPStatus is one VIP as the kernel has it.

@@ -131,12 +131,15 @@ func TestCommandsExist(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	help := map[string]string{}
-	for _, command := range []string{"run", "check", "list", "status"} {
-		out, err := exec.Command(lvsd, command, "--help").CombinedOutput()
-		if err != nil {
-			t.Fatalf("lvsd %s --help: %v", command, err)
+	for _, line := range []string{
+		"run", "check", "list", "status", "adverts", "vrrp", "vrrp give-up", "vrrp hold", "vrrp release", "vrrp priority",
+	} {
+		words := strings.Fields(line)
+		out, err := exec.Command(lvsd, append(words, "--help")...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "lvsd "+line) {
+			t.Fatalf("lvsd %s --help: %v\n%s", line, err, out)
 		}
-		help[command] = string(out)
+		help[words[0]] += string(out)
 		help[""] += string(out)
 	}
 	has := func(command, flag string) bool {

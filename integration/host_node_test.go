@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,11 +80,15 @@ func newSegment(t *testing.T) *segment {
 	}
 }
 
-// virtualRouter is one VRRP instance, as lvsd and keepalived can be told of it.
+// virtualRouter is one VRRP instance, as lvsd, keepalived and FRR can be told
+// of it.
 type virtualRouter struct {
 	Version, VRID, Priority int
 	Interval                time.Duration
 	Password                string
+	// PlainChecksum is the checksum of RFC 9568 for version 3 over IPv4, which
+	// keepalived 2.2.7 and FRR 8.4.4 do not have.
+	PlainChecksum bool
 	// Source and Peers make it unicast.
 	Source, Peer string
 	// VIPs is the one VIP unless set.
@@ -112,6 +117,9 @@ func (v virtualRouter) lvsd() string {
 	if v.Password != "" {
 		fmt.Fprintf(&b, "auth = { type = \"pass\", password = %q }\n", v.Password)
 	}
+	if v.PlainChecksum {
+		b.WriteString("checksum = \"rfc9568\"\n")
+	}
 	b.WriteString(v.Keys)
 	return b.String()
 }
@@ -125,8 +133,8 @@ type node struct {
 	// env is added to the daemon's environment.
 	env []string
 
-	segment     *segment
-	config, run string
+	segment            *segment
+	config, run, state string
 }
 
 // addNode adds a host that can run lvsd.
@@ -135,7 +143,8 @@ func (s *segment) addNode(name, address string) *node {
 	h := s.lab.Host(name, address+"/24")
 	return &node{
 		Host: h, segment: s,
-		config: filepath.Join(s.lab.Dir(name), "lvsd.toml"), run: s.lab.Dir(name, "run"),
+		config: filepath.Join(s.lab.Dir(name), "lvsd.toml"),
+		run:    s.lab.Dir(name, "run"), state: s.lab.Dir(name, "state"),
 	}
 }
 
@@ -157,7 +166,7 @@ func (n *node) start() {
 	n.segment.Helper()
 	n.daemon = n.Start(lab.Command{
 		Name: "lvsd", Env: n.env,
-		Args: []string{relay.Binary(n.segment), "run", "-c", n.config, "--run-dir", n.run},
+		Args: []string{relay.Binary(n.segment), "run", "-c", n.config, "--run-dir", n.run, "--state-dir", n.state},
 	})
 }
 
@@ -252,8 +261,8 @@ func (n *node) inState(state string) error {
 	if i.State != state {
 		return fmt.Errorf("%s is %s because %s, want %s", n.Name, i.State, i.Reason, state)
 	}
-	if held := holds(n.Host); held != (state == "master") {
-		return fmt.Errorf("%s is %s, its interface has the VIP: %v", n.Name, state, held)
+	if err := wantVIPs(n.Host, lab.LinkName, n.router.vips(), state == "master"); err != nil {
+		return fmt.Errorf("%s is %s: %w", n.Name, state, err)
 	}
 	if !strings.Contains(n.router.Keys, "serve_on_backup = true") {
 		return nil
@@ -266,20 +275,37 @@ func (n *node) inState(state string) error {
 }
 
 // holds tells whether the host's interface has the VIP, as /32.
-func holds(h *lab.Host) bool {
-	held := false
+func holds(h *lab.Host) bool { return len(held(h, lab.LinkName, []string{hostVIP})) > 0 }
+
+// held are those of the addresses that the interface has, as /32 or /128.
+func held(h *lab.Host, link string, addresses []string) []string {
+	var found []string
 	_ = h.Do(func() error {
-		link, err := netlink.LinkByName(lab.LinkName)
+		l, err := netlink.LinkByName(link)
 		if err != nil {
 			return err
 		}
-		addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
-		for _, a := range addresses {
-			held = held || a.IPNet.String() == hostVIP+"/32"
+		all, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+		for _, a := range all {
+			if ones, bits := a.Mask.Size(); ones == bits && slices.Contains(addresses, a.IP.String()) {
+				found = append(found, a.IP.String())
+			}
 		}
 		return err
 	})
-	return held
+	return found
+}
+
+// wantVIPs is an error unless the interface has all of the VIPs, or none.
+func wantVIPs(h *lab.Host, link string, vips []string, all bool) error {
+	want := 0
+	if all {
+		want = len(vips)
+	}
+	if found := held(h, link, vips); len(found) != want {
+		return fmt.Errorf("%s has %d of %d VIPs, want %d: %v", link, len(found), len(vips), want, found)
+	}
+	return nil
 }
 
 // carrier tells whether the host's interface is up and its cable plugged.
@@ -294,18 +320,22 @@ func carrier(h *lab.Host) bool {
 }
 
 // clientSees returns nil when the client's neighbour entry for the VIP is the
-// host. The client asks only while it has no entry: any change of it is made by
-// gratuitous ARP.
-func (s *segment) clientSees(h *lab.Host) error {
+// host.
+func (s *segment) clientSees(h *lab.Host) error { return s.clientResolves(hostVIP, h.MAC()) }
+
+// clientResolves returns nil when the client's neighbour entry for the VIP has
+// the hardware address. The client asks only while it has no entry: any change
+// of it is made by what a new MASTER announces.
+func (s *segment) clientResolves(vip, want string) error {
 	var mac string
 	err := s.client.Do(func() error {
 		link, err := netlink.LinkByName(lab.LinkName)
 		if err != nil {
 			return err
 		}
-		neighbours, err := netlink.NeighList(link.Attrs().Index, netlink.FAMILY_V4)
+		neighbours, err := netlink.NeighList(link.Attrs().Index, netlink.FAMILY_ALL)
 		for _, n := range neighbours {
-			if n.IP.String() == hostVIP && len(n.HardwareAddr) > 0 {
+			if n.IP.String() == vip && len(n.HardwareAddr) > 0 {
 				mac = n.HardwareAddr.String()
 			}
 		}
@@ -315,10 +345,10 @@ func (s *segment) clientSees(h *lab.Host) error {
 	case err != nil:
 		return fmt.Errorf("client: %w", err)
 	case mac == "":
-		_, err := s.client.Try("ping", "-c", "1", "-W", "1", hostVIP)
-		return fmt.Errorf("the client had no neighbour entry for the VIP: %w", errors.Join(errPing, err))
-	case mac != h.MAC():
-		return fmt.Errorf("the client takes %s for the VIP, %s has %s", mac, h.Name, h.MAC())
+		_, err := s.client.Try("ping", "-c", "1", "-W", "1", vip)
+		return fmt.Errorf("the client had no neighbour entry for %s: %w", vip, errors.Join(errPing, err))
+	case mac != want:
+		return fmt.Errorf("the client takes %s for %s, want %s", mac, vip, want)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ set -eu
 wanted='
 qemu-system-x86_64 qemu-system-x86
 keepalived keepalived
+/usr/lib/frr/vrrpd frr
 ipvsadm ipvsadm
 iptables iptables
 /usr/lib/postfix/sbin/master postfix

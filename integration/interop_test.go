@@ -3,224 +3,193 @@ package integration
 import (
 	"errors"
 	"fmt"
-	"syscall"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/lvsd/lvsd/integration/lab"
 )
 
-// encounter is lvsd and keepalived on one segment, one virtual router.
-type encounter struct {
-	*segment
-	lvsd       *node
-	keepalived *keepalived
+// peer is a host with another VRRP implementation.
+type peer interface {
+	host() *lab.Host
+	// mac is the hardware address that its announcements of VIPs have.
+	mac() string
+	start()
+	// stop ends it as an operator does, kill as nobody should.
+	stop()
+	kill()
+	// revive starts it after kill, and plugs the node's cable.
+	revive()
+	setPriority(int)
+	takesPart() bool
+	// inState is nil when the peer and its kernel agree on a state.
+	inState(state string) error
+	// wantVIPs is an error unless the peer's kernel has all VIPs, or none.
+	wantVIPs(all bool) error
+	heardGoodbye() bool
+	// complaints are what the peer has to say about lvsd's adverts.
+	complaints() []string
 }
+
+// row is one way in which lvsd and a peer share a virtual router.
+type row struct {
+	name   string
+	router virtualRouter
+	// unicast is from address to address.
+	unicast bool
+	// greater: lvsd has the greater address, which wins among equals.
+	greater bool
+	// also is what the row has beside the stages that all rows have.
+	also []func(*encounter)
+}
+
+// The virtual addresses of IPv6. The first of an advert is the link-local one
+// (RFC 5798 section 5.2.9); FRR works without, and takes its own from the same
+// interface.
+var (
+	vips6    = []string{"fe80::100", network6 + "100"}
+	vips6FRR = []string{network6 + "100"}
+)
+
+// network6 is where the hosts of a virtual router of IPv6 have an address too.
+const network6 = "fd99::"
 
 // TestKeepalived: lvsd and keepalived elect one MASTER between them, whichever
 // of the two it is and however it goes, and neither finds fault with the other's
 // adverts.
 func TestKeepalived(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name             string
-		router           virtualRouter
-		lvsd, keepalived string
-	}{
-		// Of equal priorities, keepalived wins in the first and lvsd in the second.
-		{"version 2 with password", virtualRouter{Version: 2, VRID: 53, Password: "1111"}, "10.99.0.1", "10.99.0.2"},
-		{"version 3", virtualRouter{Version: 3, VRID: 61}, "10.99.0.2", "10.99.0.1"},
+	equals, strangers, checksums := (*encounter).equals, (*encounter).strangers, (*encounter).checksums
+	for _, r := range []row{
+		{
+			name:   "version 2 with password",
+			router: virtualRouter{Version: 2, VRID: 53, Password: "1111"},
+			also:   []func(*encounter){equals, strangers},
+		},
+		{name: "version 2", router: virtualRouter{Version: 2, VRID: 54}},
+		{
+			name: "version 3, IPv4", router: virtualRouter{Version: 3, VRID: 61}, greater: true,
+			also: []func(*encounter){equals, checksums},
+		},
+		{name: "version 3, IPv6", router: virtualRouter{Version: 3, VRID: 71, VIPs: vips6}},
+		{name: "version 2, unicast", router: virtualRouter{Version: 2, VRID: 81, Password: "1111"}, unicast: true},
+		{name: "version 3, IPv4 unicast", router: virtualRouter{Version: 3, VRID: 82}, unicast: true},
+		{
+			name: "version 3, IPv6 unicast", unicast: true,
+			// keepalived 2.2.7 leaves the hop limit at the kernel's default.
+			router: virtualRouter{Version: 3, VRID: 83, VIPs: vips6, Keys: "min_ttl = 64\n"},
+		},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(r.name, func(t *testing.T) {
 			lab.Require(t, lab.NeedNetns, lab.NeedKeepalived)
 			t.Parallel()
-			e := meet(t, c.router, c.lvsd, c.keepalived)
-			e.keepalivedRules()
-			e.lvsdRules()
-			e.equals()
-			switch c.router.Version {
-			case 2:
-				e.strangers()
-			case 3:
-				e.unicast()
-			}
+			r.run(t, (*segment).addKeepalived)
 		})
 	}
 }
 
-func meet(t *testing.T, v virtualRouter, lvsd, keepalived string) *encounter {
+// TestFRR is TestKeepalived with FRR's vrrpd.
+func TestFRR(t *testing.T) {
+	t.Parallel()
+	for _, r := range []row{
+		{name: "version 2", router: virtualRouter{Version: 2, VRID: 54}},
+		{
+			// FRR, had it the greater address, would not announce the VIP again
+			// after a split: the client would go on with lvsd for a while.
+			name: "version 3, IPv4", router: virtualRouter{Version: 3, VRID: 61}, greater: true,
+			also: []func(*encounter){(*encounter).equals, (*encounter).checksums},
+		},
+		{name: "version 3, IPv6", router: virtualRouter{Version: 3, VRID: 71, VIPs: vips6FRR}},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			lab.Require(t, lab.NeedNetns, lab.NeedFRR)
+			t.Parallel()
+			r.run(t, (*segment).addFRR)
+		})
+	}
+}
+
+// The priorities of both sides: each can be above and below the other.
+const (
+	peerLow  = 50
+	lvsdLow  = 100
+	peerHigh = 150
+	lvsdHigh = 200
+)
+
+// encounter is lvsd and a peer on one segment, one virtual router.
+type encounter struct {
+	*segment
+	lvsd *node
+	peer peer
+	// tracked is a file with a number that lvsd adds to its priority.
+	tracked string
+}
+
+// run plays all of the row's stages.
+func (r row) run(t *testing.T, addPeer func(*segment, string, virtualRouter) peer) {
+	e := r.meet(t, addPeer)
+	e.peerComesAndGoes()
+	e.peerPriority()
+	e.lvsdComesAndGoes()
+	for _, stages := range r.also {
+		stages(e)
+	}
+}
+
+// lvsdKeys: lvsd waits for nobody's spanning tree, announces a VIP only when it
+// has a reason, and adds the number in a file to its priority.
+const lvsdKeys = `settle = "0s"
+garp = { delay = "1s", refresh = "0s" }
+track = ["priority"]
+[[tracker]]
+name = "priority"
+type = "file"
+file = %q
+`
+
+func (r row) meet(t *testing.T, addPeer func(*segment, string, virtualRouter) peer) *encounter {
 	s := newSegment(t)
-	v.Interval, v.Keys = s.interval, "garp = { delay = \"1s\", refresh = \"0s\" }\n"
-	e := &encounter{segment: s, lvsd: s.addNode("lvsd", lvsd), keepalived: s.addKeepalived("keepalived", keepalived)}
-	v.Priority = 100
+	e := &encounter{segment: s, tracked: filepath.Join(s.lab.Dir("lvsd"), "tracked")}
+	s.writeNumber(e.tracked, 0)
+	ours, theirs := "1", "2"
+	if r.greater {
+		ours, theirs = theirs, ours
+	}
+	v, other := r.router, r.router
+	v.Interval, other.Interval = s.interval, s.interval
+	v.Priority, other.Priority = lvsdLow, peerHigh
+	v.Keys += fmt.Sprintf(lvsdKeys, e.tracked)
+	if r.unicast {
+		network := "10.99.0."
+		if v.ipv6() {
+			network = network6
+		}
+		v.Source, v.Peer = network+ours, network+theirs
+		other.Source, other.Peer = v.Peer, v.Source
+	}
+	e.lvsd = s.addNode("lvsd", "10.99.0."+ours)
 	e.lvsd.configure(v)
-	v.Priority = 150
-	e.keepalived.router = v
+	e.peer = addPeer(s, "10.99.0."+theirs, other)
+	if v.ipv6() {
+		for h, address := range map[*lab.Host]string{e.lvsd.Host: ours, e.peer.host(): theirs, s.client: "3"} {
+			h.Run("ip", "address", "add", network6+address+"/64", "dev", lab.LinkName, "nodad")
+		}
+	}
 	return e
 }
 
-// keepalivedRules: keepalived has the higher priority.
-func (e *encounter) keepalivedRules() {
-	e.stage("keepalived is MASTER, lvsd its BACKUP", func(t *testing.T) {
-		e.lvsd.start()
-		e.keepalived.start(e.keepalived.router)
-		e.expect(t, e.keepalived.Host)
-	})
-	e.stage("keepalived stops, lvsd takes over", func(t *testing.T) {
-		e.keepalived.stop()
-		e.expect(t, e.lvsd.Host)
-		if reason := e.lvsd.now().Reason; reason != "the master left" {
-			t.Errorf("lvsd took over because %q, not because of priority 0", reason)
-		}
-	})
-	e.stage("keepalived is back, lvsd yields", func(t *testing.T) {
-		e.keepalived.start(e.keepalived.router)
-		e.expect(t, e.keepalived.Host)
-	})
-}
+// ipv6 tells the family of the virtual router.
+func (v virtualRouter) ipv6() bool { return netip.MustParseAddr(v.vips()[0]).Is6() }
 
-// lvsdRules: lvsd has the higher priority.
-func (e *encounter) lvsdRules() {
-	e.stage("lvsd gets the higher priority, keepalived yields", func(t *testing.T) {
-		e.lvsd.reload(func(v *virtualRouter) { v.Priority = 200 })
-		e.expect(t, e.lvsd.Host)
-	})
-	e.stage("lvsd stops, keepalived takes over", func(t *testing.T) {
-		e.lvsd.stop()
-		e.expect(t, e.keepalived.Host)
-	})
-	e.stage("lvsd is back, keepalived yields", func(t *testing.T) {
-		e.lvsd.start()
-		e.expect(t, e.lvsd.Host)
-	})
-	e.stage("lvsd's node dies, keepalived takes over", func(t *testing.T) {
-		e.lvsd.daemon.Signal(syscall.SIGKILL)
-		<-e.lvsd.daemon.Done()
-		e.lvsd.SetCable(false)
-		e.expect(t, e.keepalived.Host)
-	})
-	e.stage("lvsd starts on the dead node and gives up the VIP it finds", func(*testing.T) {
-		e.lvsd.start()
-		e.lab.WaitFor("FAULT without the VIP", func() error { return e.lvsd.inState("fault") })
-	})
-	e.stage("the node is back, keepalived yields", func(t *testing.T) {
-		e.lvsd.SetCable(true)
-		e.expect(t, e.lvsd.Host)
-	})
-}
-
-// equals: both have the same priority and are MASTER, because they could not
-// hear each other. The higher address goes on.
-func (e *encounter) equals() {
-	e.stage("equal priorities, the higher address wins", func(t *testing.T) {
-		e.lvsd.reload(func(v *virtualRouter) { v.Priority = e.keepalived.router.Priority })
-		block(e.lvsd.Host, true)
-		block(e.keepalived.Host, true)
-		e.lab.WaitFor("two MASTERs that do not hear each other", func() error {
-			return errors.Join(e.lvsd.inState("master"), e.keepalived.inState("master"))
-		})
-		winner, loser := e.lvsd.Host, e.keepalived.Host
-		if loser.Address.Compare(winner.Address) > 0 {
-			winner, loser = loser, winner
-		}
-		// Only a MASTER that hears another one announces the VIP again.
-		block(winner, false)
-		e.lab.WaitFor("the client to know the winner", func() error { return e.clientSees(winner) })
-		block(loser, false)
-		e.expect(t, winner)
-	})
-}
-
-// strangers: the password differs. That no complaint was found so far is worth
-// something if one is found here.
-func (e *encounter) strangers() {
-	e.stage("another password, both say so", func(t *testing.T) {
-		e.lvsd.reload(func(v *virtualRouter) { v.Password = "2222" })
-		e.lab.WaitFor("keepalived to complain", func() error {
-			if len(e.keepalived.complaints()) == 0 {
-				return fmt.Errorf("nothing in its log:\n%s", e.keepalived.daemon.Output())
-			}
-			return nil
-		})
-		e.lab.WaitFor("lvsd to count", func() error {
-			if i := e.lvsd.now(); i.Discarded["password"] == 0 {
-				return fmt.Errorf("discarded: %v", i.Discarded)
-			}
-			return nil
-		})
-	})
-}
-
-// unicast: the same once more, from address to address.
-func (e *encounter) unicast() {
-	lvsd, ka := e.lvsd.router, e.keepalived.router
-	lvsd.Priority, ka.Priority = 150, 100
-	lvsd.Source, lvsd.Peer = e.lvsd.Address.String(), e.keepalived.Address.String()
-	ka.Source, ka.Peer = lvsd.Peer, lvsd.Source
-	e.stage("unicast, lvsd is MASTER, keepalived its BACKUP", func(t *testing.T) {
-		e.keepalived.stop()
-		e.lvsd.configure(lvsd)
-		if reload := e.lvsd.hangUp(); !reload.OK {
-			t.Fatalf("reload: %s", reload.Error)
-		}
-		e.keepalived.start(ka)
-		e.expect(t, e.lvsd.Host)
-	})
-	e.stage("unicast, lvsd stops, keepalived takes over", func(t *testing.T) {
-		e.lvsd.stop()
-		e.expect(t, e.keepalived.Host)
-	})
-	e.stage("unicast, lvsd is back, keepalived yields", func(t *testing.T) {
-		e.lvsd.start()
-		e.expect(t, e.lvsd.Host)
-	})
-}
-
-// expect waits until the host holds the VIP and the other side agrees, sees that
-// this stays so, and that nobody has found fault with an advert.
-func (e *encounter) expect(t *testing.T, holder *lab.Host) {
-	t.Helper()
-	e.lab.WaitFor(holder.Name+" to be the only holder", func() error { return e.agreed(holder) })
-	if e.lvsd.takesPart() {
-		e.twoMoreAdverts()
-		if err := e.agreed(holder); err != nil {
-			t.Errorf("two adverts later: %v", err)
-		}
-		if i := e.lvsd.now(); len(i.Discarded) > 0 {
-			t.Errorf("lvsd has discarded adverts: %v", i.Discarded)
-		}
+// writeNumber writes a file that is tracked, all at once.
+func (s *segment) writeNumber(path string, n int) {
+	s.Helper()
+	err := os.WriteFile(path+".new", []byte(strconv.Itoa(n)+"\n"), 0o644)
+	if err := errors.Join(err, os.Rename(path+".new", path)); err != nil {
+		s.Fatalf("%v", err)
 	}
-	for _, line := range e.keepalived.complaints() {
-		t.Errorf("keepalived complains: %s", line)
-	}
-}
-
-// agreed returns nil when the host is the MASTER of all who take part.
-func (e *encounter) agreed(holder *lab.Host) error {
-	state := func(h *lab.Host) string {
-		if h == holder {
-			return "master"
-		}
-		return "backup"
-	}
-	err := e.clientSees(holder)
-	if e.lvsd.takesPart() {
-		err = errors.Join(err, e.lvsd.inState(state(e.lvsd.Host)))
-	}
-	if e.keepalived.takesPart() {
-		err = errors.Join(err, e.keepalived.inState(state(e.keepalived.Host)))
-	}
-	return err
-}
-
-// twoMoreAdverts waits until lvsd has sent or received two more.
-func (e *encounter) twoMoreAdverts() {
-	e.Helper()
-	before := e.lvsd.now()
-	e.lab.WaitFor("two more adverts", func() error {
-		i, err := e.lvsd.instance()
-		if err == nil && i.Sent+i.Received < before.Sent+before.Received+2 {
-			err = fmt.Errorf("%d sent, %d received", i.Sent-before.Sent, i.Received-before.Received)
-		}
-		return err
-	})
 }

@@ -1,10 +1,7 @@
 package vrrp
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -77,87 +74,77 @@ type Config struct {
 	// Password authenticates version 2 adverts (auth type 1) when set: at most
 	// 8 bytes. It crosses the wire in the clear.
 	Password string
+	// HMAC, unless it has no keys, authenticates adverts of either version.
+	HMAC HMAC
+	// PlainChecksum sends version 3 adverts over IPv4 with the checksum of RFC
+	// 9568 instead of that of RFC 5798; both are accepted.
+	PlainChecksum bool
+	// Group is where multicast adverts go; zero is 224.0.0.18 or ff02::12.
+	Group netip.Addr
 	// Peers, when set, makes the router unicast to them instead of multicast,
-	// and accept adverts from them only.
-	Peers []netip.Addr
+	// and accept adverts from them only unless AnySource is set.
+	Peers     []netip.Addr
+	AnySource bool
+	// MinTTL is the least TTL or hop limit of adverts that are accepted from
+	// Peers, at least 1; 0 is 255. Multicast is always 255.
+	MinTTL uint8
+	// Settle is how long the router only listens, in addition to
+	// Master_Down_Interval, after it entered the election: its link may not
+	// pass packets yet. The first advert it hears ends it. Resume does without.
+	Settle time.Duration
+	// LinkDownDelay is how long the interface may be down before the router
+	// goes to Fault.
+	LinkDownDelay time.Duration
 }
+
+// HMAC authenticates adverts with HMAC-SHA256, in keepalived 2.4's format.
+type HMAC struct {
+	// Keys are the secrets by key id, 1..255. An advert with any of them is
+	// accepted, so that keys are rotated without a gap.
+	Keys map[uint8][]byte
+	// Active is the key to send with. 0, which wants Permissive, sends without a
+	// trailer: for the time when some routers do not know any.
+	Active uint8
+	// Window is how far the time in an advert may be from this node's; 0 looks
+	// only at the order of one sender's adverts.
+	Window time.Duration
+	// Permissive accepts adverts without a trailer too, for the time of a
+	// change. One that is wrong is never accepted.
+	Permissive bool
+}
+
+// Enabled reports whether there are keys.
+func (h *HMAC) Enabled() bool { return len(h.Keys) > 0 }
 
 // Unicast reports whether adverts go to Peers instead of the group.
 func (c Config) Unicast() bool { return len(c.Peers) > 0 }
+
+// Is6 reports whether the router speaks IPv6: the family of its addresses.
+func (c Config) Is6() bool {
+	switch {
+	case len(c.VIPs) > 0:
+		return c.VIPs[0].Is6()
+	case c.Unicast():
+		return c.Peers[0].Is6()
+	case c.Source.IsValid():
+		return c.Source.Is6()
+	}
+	return c.Group.Is6()
+}
+
+// MulticastGroup is where multicast adverts go: Group or the family's default.
+func (c Config) MulticastGroup() netip.Addr {
+	switch {
+	case c.Group.IsValid():
+		return c.Group
+	case c.Is6():
+		return Group6
+	}
+	return Group
+}
 
 // MasterDownInterval is Master_Down_Interval by the configured priority and
 // interval.
 func (c Config) MasterDownInterval() time.Duration {
 	return c.Version.MasterDownInterval(c.Priority, c.Interval)
-}
-
-// Validate reports every reason why c cannot run, joined.
-func (c Config) Validate() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.VRID == 0 {
-		bad("vrid 0: want 1..255")
-	}
-	if c.Priority == 0 {
-		bad("priority 0: want 1..255")
-	}
-	if c.PreemptDelay < 0 {
-		bad("preempt delay %v: negative", c.PreemptDelay)
-	}
-	if len(c.Password) > MaxPassword {
-		bad("password: longer than %d bytes", MaxPassword)
-	}
-	if c.Version == V3 && c.Password != "" {
-		bad("password: version 3 has no authentication")
-	}
-	if err := c.Version.validateInterval(c.Interval); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(append(errs, c.validateAddresses())...)
-}
-
-func (v Version) validateInterval(d time.Duration) error {
-	switch v {
-	case V2:
-		if d < time.Second || d > MaxIntervalV2 || d%time.Second != 0 {
-			return fmt.Errorf("interval %v: version 2 wants whole seconds, 1s..%v", d, MaxIntervalV2)
-		}
-	case V3:
-		if d < centisecond || d > MaxIntervalV3 || d%centisecond != 0 {
-			return fmt.Errorf("interval %v: version 3 wants a multiple of 10ms, 10ms..%v", d, MaxIntervalV3)
-		}
-	default:
-		return fmt.Errorf("version %d: want 2 or 3", v)
-	}
-	return nil
-}
-
-func (c Config) validateAddresses() error {
-	if len(c.VIPs) > 255 {
-		return fmt.Errorf("%d VIPs: an advert lists at most 255", len(c.VIPs))
-	}
-	if len(c.VIPs) == 0 && c.Version == V3 {
-		return errors.New("no VIP: version 3 ignores adverts without addresses")
-	}
-	all := slices.Concat(c.VIPs, c.Peers)
-	if c.Source.IsValid() {
-		all = append(all, c.Source)
-	}
-	for _, a := range all {
-		switch {
-		case !a.IsValid():
-			return errors.New("an address is missing")
-		case a.Is4() != all[0].Is4():
-			return fmt.Errorf("%v and %v: one virtual router has one address family", all[0], a)
-		case !a.Is4() && c.Version == V2:
-			return fmt.Errorf("%v: version 2 has no IPv6", a)
-		}
-	}
-	if slices.Contains(c.VIPs, c.Source) {
-		return fmt.Errorf("source %v: is a VIP, which another router may hold", c.Source)
-	}
-	if slices.Contains(c.Peers, c.Source) {
-		return fmt.Errorf("source %v: is also a peer", c.Source)
-	}
-	return nil
 }

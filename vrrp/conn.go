@@ -11,7 +11,7 @@ type Packet struct {
 	Payload     []byte
 	Source      netip.Addr
 	Destination netip.Addr
-	TTL         uint8
+	TTL         uint8 // or hop limit
 	// Received is when it was read, with a monotonic reading.
 	Received time.Time
 }

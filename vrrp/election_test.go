@@ -57,9 +57,9 @@ func history(t *rapid.T, s *sim) {
 		case 5:
 			s.thaw(h)
 		case 6:
-			s.step(h, Trouble{})
+			s.trouble(h)
 		case 7:
-			s.step(h, Recover{})
+			s.mended(h)
 		case 8:
 			islands[h] = rapid.IntRange(0, 2).Draw(t, "island")
 		case 9:
@@ -78,7 +78,7 @@ func settle(t *rapid.T, s *sim, preempt bool) {
 		if !h.alive {
 			s.start(h, false)
 		}
-		s.step(h, Recover{})
+		s.mended(h)
 		best = max(best, h.config.Priority)
 	}
 	s.run(10 * time.Minute)

@@ -5,9 +5,7 @@ import (
 	"time"
 )
 
-// Event is something that happens to a virtual router: one of Startup,
-// Shutdown, Timeout, AdvertReceived, Trouble, Recover, SetPriority and
-// Reconfigured.
+// Event is something that happens to a virtual router: one of the types below.
 type Event interface{ event() }
 
 type (
@@ -20,9 +18,14 @@ type (
 	}
 	// Shutdown ends it. A MASTER says goodbye with priority 0.
 	Shutdown struct{}
-	// Timeout says that State.Deadline may have passed; too early, it changes
-	// nothing.
-	Timeout struct{}
+	// Timeout says that State.Wake may have passed. Too early, it changes
+	// nothing; later than that, the router was not running, and Step takes
+	// account of it.
+	Timeout struct {
+		// Deaf says that the interface is, or since the last Timeout was, down:
+		// to have heard nothing means nothing.
+		Deaf bool
+	}
 	// AdvertReceived is a valid advert of this virtual router.
 	AdvertReceived struct {
 		From     netip.Addr
@@ -34,12 +37,30 @@ type (
 	Trouble struct{}
 	// Recover puts it back, as Startup does.
 	Recover struct{}
-	// SetPriority changes the effective priority: 1..254. The owner's never
-	// changes.
+	// SetPriority changes the effective priority: 1..254, or 0 for the
+	// configured one. The owner's never changes.
 	SetPriority struct{ Priority uint8 }
 	// Reconfigured says that Step was called with the configuration Old until
 	// now. The VRID is the same.
 	Reconfigured struct{ Old Config }
+
+	// GiveUp makes a MASTER leave the role to another router, see
+	// State.Yielded. Others ignore it.
+	GiveUp struct{}
+	// Hold keeps the router from being MASTER until Release.
+	Hold struct{}
+	// Release ends what GiveUp and Hold began.
+	Release struct{}
+
+	// Grouped says whether the router is a member of a sync group, and whether
+	// it decides at once between two MASTERs, see SyncGroup.
+	Grouped struct{ Member, Decides bool }
+	// Permit lets a router with State.Want become MASTER: all members of its
+	// group want it too, or are it.
+	Permit struct{}
+	// Demote takes a MASTER to BACKUP because another member of its group is
+	// not, and will not be.
+	Demote struct{}
 )
 
 func (Startup) event()        {}
@@ -50,6 +71,12 @@ func (Trouble) event()        {}
 func (Recover) event()        {}
 func (SetPriority) event()    {}
 func (Reconfigured) event()   {}
+func (GiveUp) event()         {}
+func (Hold) event()           {}
+func (Release) event()        {}
+func (Grouped) event()        {}
+func (Permit) event()         {}
+func (Demote) event()         {}
 
 // Action is something Step wants done: Send or Become. Actions are performed in
 // the order given.
@@ -100,6 +127,12 @@ const (
 	ReasonRecovered
 	// ReasonStopped: to initialize.
 	ReasonStopped
+	// ReasonGaveUp: master to backup, GiveUp.
+	ReasonGaveUp
+	// ReasonHeld: master to backup, Hold.
+	ReasonHeld
+	// ReasonGroup: master to backup, with another member of its sync group.
+	ReasonGroup
 )
 
 var reasonText = [...]string{
@@ -115,6 +148,9 @@ var reasonText = [...]string{
 	ReasonFault:          "fault",
 	ReasonRecovered:      "fault cleared",
 	ReasonStopped:        "stopped",
+	ReasonGaveUp:         "gave up on request",
+	ReasonHeld:           "held on request",
+	ReasonGroup:          "another member of its group is not master",
 }
 
 // String is the reason in words.

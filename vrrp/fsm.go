@@ -39,8 +39,8 @@ func name(names []string, i uint8) string {
 // State is all that changes in a virtual router. The zero State is Initialize.
 type State struct {
 	Role Role
-	// Deadline is when Timeout is due: Master_Down_Timer in Backup,
-	// Adver_Timer in Master, zero otherwise.
+	// Deadline is Master_Down_Timer in Backup, Adver_Timer in Master, zero
+	// otherwise. With Want it is when the wish is looked at again.
 	Deadline time.Time
 	// Priority is the effective priority, Config.Priority unless changed.
 	Priority uint8
@@ -64,21 +64,64 @@ type State struct {
 	// Asserted says that a losing advert was answered since the last regular
 	// one was sent.
 	Asserted bool
+
+	// Seen is when this BACKUP last served an advert or its timer: a gap tells
+	// that it did not run. Listened says that it already waited once more for
+	// that reason since it last heard its MASTER.
+	Seen     time.Time
+	Listened bool
+	// Settling says that Config.Settle was added to the running timer.
+	Settling bool
+	// Follows says that the last advert this BACKUP heard was of a MASTER it
+	// leaves in peace.
+	Follows bool
+
+	// Held keeps the router from being MASTER until Release.
+	Held bool
+	// Yielded says that this router gave up: it preempts nobody until the
+	// MASTER that followed it leaves, or Release. If none followed, or that one
+	// falls silent, it becomes MASTER again.
+	Yielded bool
+
+	// Grouped and Decides are those of the last Grouped.
+	Grouped, Decides bool
+	// Want says that this BACKUP would be MASTER now, and waits for Permit.
+	Want bool
+	// Contested is since when a member of a group hears, as MASTER or Backup,
+	// another MASTER that is better; zero if none.
+	Contested time.Time
+}
+
+// Wake is when Timeout is due; zero is never. A BACKUP that hears nothing wants
+// one every one and a half intervals of its MASTER: that is how it knows that it
+// runs.
+func (s State) Wake() time.Time {
+	if tick := s.Seen.Add(s.MasterInterval * 3 / 2); s.Role == Backup && !s.Seen.IsZero() && tick.Before(s.Deadline) {
+		return tick
+	}
+	return s.Deadline
 }
 
 // Step is the state machine of RFC 5798 section 6.4 (RFC 3768 section 6.4 with
 // version 2's timers): what becomes of s when ev happens at now, and what to do,
 // in order. It has no clock, does no I/O and does not keep ev. Numbers in
-// brackets in this file are RFC 5798's steps.
+// brackets in this package are RFC 5798's steps.
 //
 // The owner of priority 255 does not take adverts for noise: hearing another
 // owner, the lower address yields.
 func (c Config) Step(s State, ev Event, now time.Time) (State, []Action) {
 	switch ev := ev.(type) {
 	case SetPriority:
-		return c.setPriority(s, ev.Priority), nil
+		return c.setPriority(s, ev.Priority, now)
 	case Reconfigured:
-		return c.reconfigured(s, &ev.Old, now), nil
+		return c.reconfigured(s, &ev.Old, now)
+	case Grouped:
+		return c.grouped(s, ev, now), nil
+	case Hold:
+		return c.hold(s, now)
+	case Release:
+		s.Held, s.Yielded = false, false
+		return s, nil
 	case AdvertReceived:
 		if ev.From == c.Source {
 			return s, nil // an echo of our own would set us against ourselves
@@ -102,36 +145,63 @@ func (c Config) idle(s State, ev Event, now time.Time) (State, []Action) {
 		switch {
 		case s.Role != Initialize:
 			return s, nil
-		case ev.Resume:
-			return c.enter(s, ReasonResumed, true, now)
+		case ev.Resume && !s.Held:
+			return c.toMaster(c.fresh(s), ReasonResumed, now)
 		}
-		return c.enter(s, ReasonStarted, false, now)
+		return c.enter(s, ReasonStarted, now)
 	case Recover:
 		if s.Role == Fault {
-			return c.enter(s, ReasonRecovered, false, now)
+			return c.enter(s, ReasonRecovered, now)
 		}
 	case Trouble:
 		if s.Role == Initialize {
-			return State{Role: Fault, Priority: s.Priority}, []Action{Become{Fault, ReasonFault}}
+			return s.leave(Fault, ReasonFault)
 		}
 	case Shutdown:
 		if s.Role == Fault {
-			return State{}, []Action{Become{Initialize, ReasonStopped}}
+			return s.leave(Initialize, ReasonStopped)
 		}
 	}
 	return s, nil
 }
 
-// enter begins the election with nothing known of it: (100) to (170).
-func (c Config) enter(s State, why Reason, resume bool, now time.Time) (State, []Action) {
-	s = State{Priority: s.Priority, MasterInterval: c.Interval} // (155)
-	if s.Priority == 0 {
-		s.Priority = c.Priority
+// fresh is s with nothing known of the election, (155): what others decided
+// about this router stays.
+func (c Config) fresh(s State) State {
+	f := State{
+		Priority: s.Priority, MasterInterval: c.Interval,
+		Held: s.Held, Yielded: s.Yielded, Grouped: s.Grouped, Decides: s.Decides,
 	}
-	if s.Priority == Owner || resume {
+	if f.Priority == 0 {
+		f.Priority = c.Priority
+	}
+	return f
+}
+
+// enter begins the election: (100) to (170). With Config.Settle all only listen
+// at first, the owner too.
+func (c Config) enter(s State, why Reason, now time.Time) (State, []Action) {
+	s = c.fresh(s)
+	owner := s.Priority == Owner
+	if owner && c.Settle == 0 && !s.Held && !s.Grouped {
 		return c.toMaster(s, why, now)
 	}
-	return c.toBackup(s, now), []Action{Become{Backup, why}}
+	s = c.toBackup(s, now)
+	if owner {
+		s.Deadline = now
+	}
+	s.Deadline = s.Deadline.Add(c.Settle)
+	s.Settling = c.Settle > 0
+	return s, []Action{Become{Backup, why}}
+}
+
+// leave takes no more part in the election.
+func (s State) leave(to Role, why Reason) (State, []Action) {
+	idle := State{Role: to, Held: s.Held, Grouped: s.Grouped, Decides: s.Decides}
+	if to == Fault {
+		idle.Priority, idle.Yielded = s.Priority, s.Yielded
+	}
+	return idle, []Action{Become{to, why}}
 }
 
 // toBackup arms Master_Down_Timer in full: (160), (165) and (760), (765).
@@ -141,6 +211,8 @@ func (c Config) toBackup(s State, now time.Time) State {
 	s.PreemptAfter = time.Time{}
 	s.Expect = ReasonMasterDown
 	s.Asserted = false
+	s.Seen, s.Listened, s.Settling, s.Follows = now, false, false, false
+	s.Want, s.Contested = false, time.Time{}
 	return s
 }
 
@@ -152,119 +224,19 @@ func (c Config) toMaster(s State, why Reason, now time.Time) (State, []Action) {
 	s.PreemptAfter = time.Time{}
 	s.Expect = ReasonNone
 	s.Asserted = false
+	s.Seen, s.Listened, s.Settling, s.Follows = time.Time{}, false, false, false
+	s.Want, s.Yielded, s.Contested = false, false, time.Time{}
 	return s, []Action{Send{s.Priority}, Become{Master, why}}
 }
 
-// backup is RFC 5798 section 6.4.2.
-func (c Config) backup(s State, ev Event, now time.Time) (State, []Action) {
-	switch ev := ev.(type) {
-	case Shutdown: // (350), (355): a BACKUP leaves without a word
-		return State{}, []Action{Become{Initialize, ReasonStopped}}
-	case Trouble:
-		return State{Role: Fault, Priority: s.Priority}, []Action{Become{Fault, ReasonFault}}
-	case Timeout:
-		if !now.Before(s.Deadline) { // (370)
-			return c.toMaster(s, s.Expect, now)
-		}
-	case AdvertReceived:
-		return c.backupHears(s, ev, now), nil
-	}
-	return s, nil
+// masterDown is Master_Down_Interval in s.
+func (c Config) masterDown(s State) time.Duration {
+	return c.Version.MasterDownInterval(s.Priority, s.MasterInterval)
 }
 
-// backupHears is (420) to (475).
-func (c Config) backupHears(s State, ev AdvertReceived, now time.Time) State {
-	if ev.Priority == 0 { // (430)
-		s.Deadline = now.Add(c.Version.SkewTime(s.Priority, s.MasterInterval))
-		s.Expect = ReasonMasterLeft
-		if ev.From == s.MasterAddress {
-			s.MasterAddress, s.MasterPriority = netip.Addr{}, 0
-		}
-		return s
-	}
-	lower := ev.Priority < s.Priority && (c.Preempt || s.Priority == Owner)
-	if lower && c.PreemptDelay > 0 && s.Priority != Owner {
-		if s.PreemptAfter.IsZero() {
-			s.PreemptAfter = now.Add(c.PreemptDelay)
-		}
-		lower = !now.Before(s.PreemptAfter)
-	} else {
-		s.PreemptAfter = time.Time{}
-	}
-	if lower { // (470): the timer runs on, or a lower MASTER would hold us off for ever
-		s.Expect = ReasonPreempting
-		return heard(s, ev)
-	}
-	s = c.learn(s, ev, now)               // (450), (455)
-	s.Deadline = now.Add(c.masterDown(s)) // (460)
-	s.Expect = ReasonMasterDown
-	return heard(s, ev)
-}
-
-// master is RFC 5798 section 6.4.3.
-func (c Config) master(s State, ev Event, now time.Time) (State, []Action) {
-	switch ev := ev.(type) {
-	case Shutdown: // (655) to (670)
-		return State{}, []Action{Send{0}, Become{Initialize, ReasonStopped}}
-	case Trouble:
-		return State{Role: Fault, Priority: s.Priority}, []Action{Send{0}, Become{Fault, ReasonFault}}
-	case Timeout:
-		if c.stalled(s, now) {
-			return c.stepBack(s, now), []Action{Become{Backup, ReasonStalled}}
-		}
-		if !now.Before(s.Deadline) { // (685), (690)
-			s.Deadline = s.Deadline.Add(c.Interval)
-			if !s.Deadline.After(now) {
-				s.Deadline = now.Add(c.Interval)
-			}
-			s.Asserted = false
-			return s, []Action{Send{s.Priority}}
-		}
-	case AdvertReceived:
-		if c.stalled(s, now) {
-			return c.backupHears(c.stepBack(s, now), ev, now), []Action{Become{Backup, ReasonStalled}}
-		}
-		return c.masterHears(s, ev, now)
-	}
-	return s, nil
-}
-
-// masterHears is (700) to (775).
-func (c Config) masterHears(s State, ev AdvertReceived, now time.Time) (State, []Action) {
-	switch {
-	case ev.Priority == 0: // (710), (715)
-		s.Deadline = now.Add(c.Interval)
-		s.Asserted = false
-		return s, []Action{Send{s.Priority}}
-	case ev.Priority > s.Priority: // (725)
-		return c.yield(s, ev, ReasonHigherPriority, now)
-	case ev.Priority == s.Priority && ev.From.Compare(c.Source) > 0: // (735)
-		return c.yield(s, ev, ReasonHigherAddress, now)
-	case s.Asserted: // (775); bounded, as two that each think the other loses would never stop
-		return s, nil
-	}
-	s.Asserted = true // RFC 9568 section 6.4.3: tell the loser, and the bridges
-	return s, []Action{Send{s.Priority}}
-}
-
-// yield is (740) to (765).
-func (c Config) yield(s State, ev AdvertReceived, why Reason, now time.Time) (State, []Action) {
-	s = heard(c.toBackup(c.learn(s, ev, now), now), ev)
-	return s, []Action{Become{Backup, why}}
-}
-
-// stepBack is a stalled MASTER's way to Backup: it knows nothing of who is
-// MASTER now, so it begins as from Initialize.
-func (c Config) stepBack(s State, now time.Time) State {
-	s.MasterInterval = c.Interval
-	return c.toBackup(s, now)
-}
-
-// stalled reports whether a MASTER has been silent for its own
-// Master_Down_Interval: others may have taken its place. The last advert was
-// sent no later than one interval before Deadline.
-func (c Config) stalled(s State, now time.Time) bool {
-	return now.Sub(s.Deadline)+c.Interval > c.Version.MasterDownInterval(s.Priority, c.Interval)
+// skew is Skew_Time in s.
+func (c Config) skew(s State) time.Duration {
+	return c.Version.SkewTime(s.Priority, s.MasterInterval)
 }
 
 // heard remembers who is MASTER.
@@ -273,81 +245,17 @@ func heard(s State, ev AdvertReceived) State {
 	return s
 }
 
-// masterDown is Master_Down_Interval in s.
-func (c Config) masterDown(s State) time.Duration {
-	return c.Version.MasterDownInterval(s.Priority, s.MasterInterval)
+// earlier is the first of two times, later the other.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
-// learn takes over the interval of an accepted advert, (450) and (745), as long
-// as that is at most twice the configured one. A greater one must earn trust: the
-// first such advert is believed up to twice the configured interval, each later
-// one up to twice the trust or the pause before it, whichever is longer. So one
-// forged advert, which may say 40.95s, leaves the VIPs without a MASTER for
-// little more than six configured intervals instead of two minutes; a MASTER that
-// really is that slow is after its second advert waited for as the RFC says, or
-// after a few more if others disturb it.
-func (c Config) learn(s State, ev AdvertReceived, now time.Time) State {
-	s.MasterInterval = ev.Interval
-	switch twice := 2 * c.Interval; {
-	case c.Version == V2:
-		s.MasterInterval = c.Interval
-	case ev.Interval > twice:
-		switch pause := now.Sub(s.SlowHeard); {
-		case pause > 2*MaxIntervalV3: // no sender is that slow: a new story
-			s.SlowTrust = twice
-		case pause >= c.Interval: // a burst shows nothing
-			s.SlowTrust = min(2*max(s.SlowTrust, pause), MaxIntervalV3)
-		}
-		s.SlowHeard = now
-		s.MasterInterval = min(ev.Interval, max(s.SlowTrust, twice))
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return s
-}
-
-// setPriority moves a running Master_Down_Timer by what Master_Down_Interval
-// changes. A MASTER says the new priority in its next advert.
-func (c Config) setPriority(s State, priority uint8) State {
-	if c.Priority == Owner || priority == 0 {
-		return s
-	}
-	was := c.masterDown(s)
-	s.Priority = min(priority, Owner-1)
-	if s.Role == Backup {
-		s.Deadline = s.Deadline.Add(c.masterDown(s) - was)
-	}
-	return s
-}
-
-// reconfigured keeps the role. What was added to or taken from the priority
-// stays so; a running Master_Down_Timer moves by what Master_Down_Interval
-// changes; a MASTER is never later with its next advert than either interval.
-func (c Config) reconfigured(s State, old *Config, now time.Time) State {
-	was := old.masterDown(s)
-	if s.Priority != 0 {
-		s.Priority = c.shifted(s.Priority, old.Priority)
-	}
-	if s.MasterInterval == old.Interval || c.Version == V2 {
-		s.MasterInterval = c.Interval
-	}
-	switch s.Role {
-	case Backup:
-		s.Deadline = s.Deadline.Add(c.masterDown(s) - was)
-		if !c.Preempt || c.PreemptDelay != old.PreemptDelay {
-			s.PreemptAfter = time.Time{}
-		}
-	case Master:
-		if soon := now.Add(c.Interval); soon.Before(s.Deadline) {
-			s.Deadline = soon
-		}
-	}
-	return s
-}
-
-// shifted is c's priority with the change that made effective out of base.
-func (c Config) shifted(effective, base uint8) uint8 {
-	if c.Priority == Owner || base == Owner {
-		return c.Priority
-	}
-	p := int(c.Priority) + int(effective) - int(base)
-	return uint8(min(max(p, 1), Owner-1))
+	return a
 }

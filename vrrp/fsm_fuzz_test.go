@@ -9,6 +9,7 @@ import (
 func FuzzStep(f *testing.F) {
 	f.Add(uint8(3), uint8(100), true, []byte{0, 0, 2, 40, 3, 255, 3, 0, 2, 9})
 	f.Add(uint8(2), uint8(255), false, []byte{1, 0, 3, 254, 4, 0, 5, 0, 6, 9, 7, 1})
+	f.Add(uint8(3), uint8(100), true, []byte{11, 1, 0, 0, 2, 250, 2, 250, 12, 1, 13, 0, 2, 250, 12, 1, 8, 1, 9, 0, 10, 0, 11, 2})
 	f.Fuzz(func(t *testing.T, version, priority uint8, preempt bool, events []byte) {
 		c := testConfig(V3)
 		if version == 2 {
@@ -29,7 +30,7 @@ func FuzzStep(f *testing.F) {
 }
 
 func fuzzEvent(kind, value byte) Event {
-	switch kind % 9 {
+	switch kind % 15 {
 	case 0:
 		return Startup{Resume: value%2 == 1}
 	case 1:
@@ -46,6 +47,18 @@ func fuzzEvent(kind, value byte) Event {
 		old := testConfig(V3)
 		old.Priority = max(value, 1)
 		return Reconfigured{Old: old}
+	case 8:
+		return GiveUp{}
+	case 9:
+		return Hold{}
+	case 10:
+		return Release{}
+	case 11:
+		return Grouped{Member: value%2 == 1, Decides: value%4 > 1}
+	case 12:
+		return Permit{}
+	case 13:
+		return Demote{}
 	}
 	return AdvertReceived{From: hostAddr(int(kind) % 3), Priority: value, Interval: time.Duration(kind) * 10 * time.Millisecond}
 }
@@ -56,6 +69,9 @@ func checkStep(t *testing.T, c Config, was Role, s State, actions []Action, now 
 	running := s.Role == Backup || s.Role == Master
 	if s.Deadline.IsZero() == running {
 		t.Fatalf("%v with deadline %v", s.Role, s.Deadline)
+	}
+	if s.Role == Master && s.Held || s.Role != Backup && s.Want {
+		t.Fatalf("%v, held %v, wants %v", s.Role, s.Held, s.Want)
 	}
 	if running && (s.Priority == 0 || s.MasterInterval <= 0) {
 		t.Fatalf("%v with priority %d, interval %v", s.Role, s.Priority, s.MasterInterval)
@@ -70,8 +86,8 @@ func checkStep(t *testing.T, c Config, was Role, s State, actions []Action, now 
 			if role != Master && !becomesMaster(actions[i+1:]) {
 				t.Fatalf("%v sends: %v", role, actions)
 			}
-			if a.Priority == 0 && (s.Role == Master || s.Role == Backup) {
-				t.Fatalf("goodbye, but %v", s.Role)
+			if a.Priority == 0 && s.Role == Master {
+				t.Fatal("goodbye, but master")
 			}
 		case Become:
 			if a.Role == role {

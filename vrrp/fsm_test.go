@@ -45,6 +45,15 @@ func TestTimers(t *testing.T) {
 	}
 }
 
+type stepTest struct {
+	name    string
+	config  func(*Config)
+	state   State
+	event   Event
+	want    State
+	actions []Action
+}
+
 var compareTime = cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
 
 // Every step of the RFC, and of what is added to it. The router has address
@@ -60,7 +69,7 @@ func TestStep(t *testing.T) {
 	}
 	backup := State{
 		Role: Backup, Deadline: at(3 * time.Second), Priority: 100,
-		MasterInterval: time.Second, Expect: ReasonMasterDown,
+		MasterInterval: time.Second, Expect: ReasonMasterDown, Seen: t0,
 	}
 	master := State{Role: Master, Deadline: at(400 * time.Millisecond), Priority: 100, MasterInterval: time.Second}
 	fault := State{Role: Fault, Priority: 100}
@@ -69,16 +78,10 @@ func TestStep(t *testing.T) {
 		return AdvertReceived{From: peer(from), Priority: priority, Interval: time.Second}
 	}
 	knows := func(s *State, from byte, priority uint8) { s.MasterAddress, s.MasterPriority = peer(from), priority }
+	follows := func(s *State, from byte, priority uint8) { knows(s, from, priority); s.Follows = true }
 	slow := func(s *State, heard time.Time, trust time.Duration) { s.SlowHeard, s.SlowTrust = heard, trust }
 
-	tests := []struct {
-		name    string
-		config  func(*Config)
-		state   State
-		event   Event
-		want    State
-		actions []Action
-	}{
+	tests := []stepTest{
 		{
 			name: "(155)-(165) startup", state: State{}, event: Startup{},
 			want:    with(backup, func(s *State) { s.Deadline = at(v2Down100) }),
@@ -98,7 +101,7 @@ func TestStep(t *testing.T) {
 			name: "startup with a priority given before", state: State{Priority: 50}, event: Startup{},
 			want: State{
 				Role: Backup, Deadline: at(3*time.Second + 206*time.Second/256), Priority: 50,
-				MasterInterval: time.Second, Expect: ReasonMasterDown,
+				MasterInterval: time.Second, Expect: ReasonMasterDown, Seen: t0,
 			},
 			actions: []Action{Become{Backup, ReasonStarted}},
 		},
@@ -145,18 +148,18 @@ func TestStep(t *testing.T) {
 		},
 		{
 			name: "(445)-(460) backup: higher priority", event: hears(9, 101), state: backup,
-			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); knows(s, 9, 101) }),
+			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); follows(s, 9, 101) }),
 		},
 		{
 			name: "(445) backup: equal priority, even of a lower address", event: hears(1, 100), state: backup,
-			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); knows(s, 1, 100) }),
+			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); follows(s, 1, 100) }),
 		},
 		{
 			name: "(450) backup: learns a longer interval", state: backup,
 			event: AdvertReceived{From: peer(9), Priority: 200, Interval: 2 * time.Second},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 2*time.Second, at(2*v2Down100)
-				knows(s, 9, 200)
+				follows(s, 9, 200)
 			}),
 		},
 		{
@@ -164,7 +167,7 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(9), Priority: 200, Interval: 100 * time.Millisecond},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 100*time.Millisecond, at(v2Down100/10)
-				knows(s, 9, 200)
+				follows(s, 9, 200)
 			}),
 		},
 		{
@@ -172,7 +175,7 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(9), Priority: 255, Interval: MaxIntervalV3},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 2*time.Second, at(2*v2Down100)
-				knows(s, 9, 255)
+				follows(s, 9, 255)
 				slow(s, t0, 2*time.Second)
 			}),
 		},
@@ -181,7 +184,7 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(9), Priority: 200, Interval: 5 * time.Second},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 5*time.Second, at(5*v2Down100)
-				knows(s, 9, 200)
+				follows(s, 9, 200)
 				slow(s, t0, 10*time.Second)
 			}),
 		},
@@ -190,7 +193,7 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(9), Priority: 200, Interval: MaxIntervalV3},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 8*time.Second, at(8*v2Down100)
-				knows(s, 9, 200)
+				follows(s, 9, 200)
 				slow(s, t0, 8*time.Second)
 			}),
 		},
@@ -199,7 +202,7 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(9), Priority: 200, Interval: MaxIntervalV3},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 4*time.Second, at(4*v2Down100)
-				knows(s, 9, 200)
+				follows(s, 9, 200)
 				slow(s, t0, 4*time.Second)
 			}),
 		},
@@ -208,14 +211,14 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(9), Priority: 200, Interval: MaxIntervalV3},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 2*time.Second, at(2*v2Down100)
-				knows(s, 9, 200)
+				follows(s, 9, 200)
 				slow(s, t0, 2*time.Second)
 			}),
 		},
 		{
 			name: "v2 backup: learns nothing", config: func(c *Config) { c.Version = V2 }, state: backup,
 			event: AdvertReceived{From: peer(9), Priority: 200, Interval: 2 * time.Second},
-			want:  with(backup, func(s *State) { s.Deadline = at(v2Down100); knows(s, 9, 200) }),
+			want:  with(backup, func(s *State) { s.Deadline = at(v2Down100); follows(s, 9, 200) }),
 		},
 		{
 			name: "(470) backup: lower priority, the timer runs on", event: hears(9, 99), state: backup,
@@ -224,14 +227,14 @@ func TestStep(t *testing.T) {
 		{
 			name: "(445) backup without preempt: lower priority", config: func(c *Config) { c.Preempt = false },
 			event: hears(9, 99), state: backup,
-			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); knows(s, 9, 99) }),
+			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); follows(s, 9, 99) }),
 		},
 		{
 			name: "preempt delay begins", config: func(c *Config) { c.PreemptDelay = 10 * time.Second },
 			event: hears(9, 99), state: backup,
 			want: with(backup, func(s *State) {
 				s.Deadline, s.PreemptAfter = at(v2Down100), at(10*time.Second)
-				knows(s, 9, 99)
+				follows(s, 9, 99)
 			}),
 		},
 		{
@@ -239,7 +242,7 @@ func TestStep(t *testing.T) {
 			event: hears(9, 99), state: with(backup, func(s *State) { s.PreemptAfter = at(time.Second) }),
 			want: with(backup, func(s *State) {
 				s.Deadline, s.PreemptAfter = at(v2Down100), at(time.Second)
-				knows(s, 9, 99)
+				follows(s, 9, 99)
 			}),
 		},
 		{
@@ -253,7 +256,7 @@ func TestStep(t *testing.T) {
 		{
 			name: "preempt delay ends with a better master", config: func(c *Config) { c.PreemptDelay = 10 * time.Second },
 			event: hears(9, 100), state: with(backup, func(s *State) { s.PreemptAfter = at(time.Second) }),
-			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); knows(s, 9, 100) }),
+			want: with(backup, func(s *State) { s.Deadline = at(v2Down100); follows(s, 9, 100) }),
 		},
 		{
 			name:   "(445) the owner preempts, whatever is configured",
@@ -323,7 +326,7 @@ func TestStep(t *testing.T) {
 		{
 			name: "(725)-(765) master: higher priority, without preempt too", config: func(c *Config) { c.Preempt = false },
 			event: hears(1, 101), state: master,
-			want:    with(backup, func(s *State) { s.Deadline = at(v2Down100); knows(s, 1, 101) }),
+			want:    with(backup, func(s *State) { s.Deadline = at(v2Down100); follows(s, 1, 101) }),
 			actions: []Action{Become{Backup, ReasonHigherPriority}},
 		},
 		{
@@ -331,7 +334,7 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(1), Priority: 101, Interval: 2 * time.Second},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 2*time.Second, at(2*v2Down100)
-				knows(s, 1, 101)
+				follows(s, 1, 101)
 			}),
 			actions: []Action{Become{Backup, ReasonHigherPriority}},
 		},
@@ -340,14 +343,14 @@ func TestStep(t *testing.T) {
 			event: AdvertReceived{From: peer(1), Priority: 255, Interval: MaxIntervalV3},
 			want: with(backup, func(s *State) {
 				s.MasterInterval, s.Deadline = 2*time.Second, at(2*v2Down100)
-				knows(s, 1, 255)
+				follows(s, 1, 255)
 				slow(s, t0, 2*time.Second)
 			}),
 			actions: []Action{Become{Backup, ReasonHigherPriority}},
 		},
 		{
 			name: "(735) master: equal priority, greater address", event: hears(6, 100), state: master,
-			want:    with(backup, func(s *State) { s.Deadline = at(v2Down100); knows(s, 6, 100) }),
+			want:    with(backup, func(s *State) { s.Deadline = at(v2Down100); follows(s, 6, 100) }),
 			actions: []Action{Become{Backup, ReasonHigherAddress}},
 		},
 		{
@@ -395,21 +398,34 @@ func TestStep(t *testing.T) {
 			want: with(backup, func(s *State) { s.Priority, s.Deadline = 36, at(3250*time.Millisecond) }),
 		},
 		{
-			name: "master: a new priority waits for the next advert", state: master, event: SetPriority{36},
-			want: with(master, func(s *State) { s.Priority = 36 }),
+			name: "master: a lower priority is said at once", state: master, event: SetPriority{36},
+			want:    with(master, func(s *State) { s.Priority = 36 }),
+			actions: []Action{Send{36}},
+		},
+		{
+			name: "master: but not by one that is stalled", event: SetPriority{36},
+			state: with(master, func(s *State) { s.Deadline = at(-time.Minute) }),
+			want:  with(master, func(s *State) { s.Deadline, s.Priority = at(-time.Minute), 36 }),
+		},
+		{
+			name: "master: a higher priority waits for the next advert", state: master, event: SetPriority{136},
+			want: with(master, func(s *State) { s.Priority = 136 }),
 		},
 		{
 			name: "nobody is made the owner", state: master, event: SetPriority{255},
 			want: with(master, func(s *State) { s.Priority = 254 }),
 		},
-		{name: "priority 0 is none", state: master, event: SetPriority{0}, want: master},
+		{
+			name: "priority 0 is the configured one", event: SetPriority{0}, want: master,
+			state: with(master, func(s *State) { s.Priority = 36 }),
+		},
 		{
 			name: "the owner stays it", config: func(c *Config) { c.Priority = Owner }, event: SetPriority{36},
 			state: with(master, func(s *State) { s.Priority = 255 }),
 			want:  with(master, func(s *State) { s.Priority = 255 }),
 		},
 	}
-	for _, tt := range tests {
+	for _, tt := range append(tests, stepsOnOrder(t0, backup, master, with)...) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := base()
 			if tt.config != nil {

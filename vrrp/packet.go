@@ -10,12 +10,16 @@ import (
 // Protocol is VRRP's IP protocol number (RFC 5798 section 5.1.1.4).
 const Protocol = 112
 
-// TTL is the TTL of every advert; one with another has passed a router and is
-// not from this link (RFC 5798 section 5.1.1.3).
+// TTL is the TTL or hop limit of every advert; one with another has passed a
+// router and is not from this link (RFC 5798 sections 5.1.1.3 and 5.1.2.3).
 const TTL = 255
 
-// Group is where multicast adverts go in IPv4 (RFC 5798 section 5.1.1.2).
-var Group = netip.AddrFrom4([4]byte{224, 0, 0, 18})
+// Group and Group6 are where multicast adverts go in IPv4 and IPv6 unless
+// Config.Group says otherwise (RFC 5798 sections 5.1.1.2 and 5.1.2.2).
+var (
+	Group  = netip.AddrFrom4([4]byte{224, 0, 0, 18})
+	Group6 = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x12})
+)
 
 const (
 	headerLen        = 8
@@ -23,7 +27,8 @@ const (
 	typeAdvert       = 1 // the only type there is
 	checksumAt       = 6
 	intervalMask     = 0x0fff // the other 4 bits are reserved
-	maxAdvertIPv4Len = headerLen + 255*4 + authLen
+	maxAdvertIPv4Len = headerLen + 255*4 + authLen + trailerLen
+	maxAdvertIPv6Len = headerLen + 255*16 + trailerLen
 )
 
 // AuthType is version 2's authentication (RFC 2338 section 5.3.6; RFC 3768
@@ -53,9 +58,12 @@ type Advert struct {
 	// message only (RFC 9568 section 5.2.8) instead of a pseudo-header too (RFC
 	// 5798 section 5.2.8). Both forms are in use.
 	PlainChecksum bool
+	// Trailer authenticates the advert; the zero Trailer is none.
+	Trailer Trailer
 }
 
-// Append appends the message to b, for a packet from src to dst.
+// Append appends the message to b, for a packet from src to dst, with the
+// trailer as it is: Sign makes it.
 func (a Advert) Append(b []byte, src, dst netip.Addr) ([]byte, error) {
 	if len(a.Addresses) > 255 {
 		return b, fmt.Errorf("advert: %d addresses, at most 255", len(a.Addresses))
@@ -77,10 +85,24 @@ func (a Advert) Append(b []byte, src, dst netip.Addr) ([]byte, error) {
 	if a.Version == V2 {
 		b = append(b, a.AuthData[:]...)
 	}
-	m := b[start:]
+	end := len(b)
+	if a.Trailer.Present() {
+		b = a.Trailer.append(b)
+	}
+	m := checksummed(b[start:], end-start, src)
 	sum := ^fold(a.Version.checksumStart(src, dst, len(m), a.PlainChecksum) + sum16(m))
 	binary.BigEndian.PutUint16(m[checksumAt:], sum)
 	return b, nil
+}
+
+// checksummed is the part of b that the checksum covers: over IPv6 all of it,
+// as a kernel that computes it cannot know of a trailer, over IPv4 the message
+// without the trailer.
+func checksummed(b []byte, message int, src netip.Addr) []byte {
+	if src.Is4() {
+		return b[:message]
+	}
+	return b
 }
 
 // interval is the bytes 4 and 5: auth type and seconds, or centiseconds.
@@ -96,7 +118,7 @@ func (a Advert) interval() (uint16, error) {
 
 // Parse reads the message b of a packet from src to dst and returns Accepted,
 // or the first reason of its own to discard it. What only the receiver can
-// know (VRID, password, TTL) is not looked at. It reuses a.Addresses, and
+// know (VRID, password, keys, TTL) is not looked at. It reuses a.Addresses, and
 // leaves a undefined unless it returns Accepted.
 func (a *Advert) Parse(b []byte, src, dst netip.Addr) Discard {
 	if len(b) < headerLen {
@@ -114,12 +136,15 @@ func (a *Advert) Parse(b []byte, src, dst netip.Addr) Discard {
 	switch {
 	case b[0]&0x0f != typeAdvert:
 		return BadType
-	case len(b) != want:
+	case len(b) != want && len(b) != want+trailerLen:
 		return BadLength
-	case !a.checksumOK(b, src, dst):
+	case !a.checksumOK(checksummed(b, want, src), src, dst):
 		return BadChecksum
 	}
-	return a.parseBody(b, addrLen)
+	if len(b) > want && !a.Trailer.parse(b[want:]) {
+		return BadTrailer
+	}
+	return a.parseBody(b[:want], addrLen)
 }
 
 func (a *Advert) parseBody(b []byte, addrLen int) Discard {

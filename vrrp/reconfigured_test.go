@@ -36,7 +36,7 @@ func TestReconfigured(t *testing.T) {
 		{
 			name: "backup: interval not learnt", v: V3, change: func(c *Config) { c.Interval = 2 * time.Second },
 			state: State{Role: Backup, Priority: 100, MasterInterval: time.Second, Deadline: at(time.Second)},
-			want:  State{Role: Backup, Priority: 100, MasterInterval: 2 * time.Second, Deadline: at(time.Second + v2Down100)},
+			want:  State{Role: Backup, Priority: 100, MasterInterval: 2 * time.Second, Deadline: at(time.Second + v2Down100), Seen: t0},
 		},
 		{
 			name: "backup: interval learnt", v: V3, change: func(c *Config) { c.Interval = 2 * time.Second },
@@ -46,7 +46,7 @@ func TestReconfigured(t *testing.T) {
 		{
 			name: "v2 backup: interval", v: V2, change: func(c *Config) { c.Interval = 2 * time.Second },
 			state: State{Role: Backup, Priority: 100, MasterInterval: time.Second, Deadline: at(time.Second)},
-			want:  State{Role: Backup, Priority: 100, MasterInterval: 2 * time.Second, Deadline: at(4 * time.Second)},
+			want:  State{Role: Backup, Priority: 100, MasterInterval: 2 * time.Second, Deadline: at(4 * time.Second), Seen: t0},
 		},
 		{
 			name: "backup: preempt off", v: V3, change: func(c *Config) { c.Preempt = false },

@@ -10,13 +10,19 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// CauseInterface is the cause of the faults that a Router finds itself: its
-// interface is absent, down or without an address, or its socket failed.
-const CauseInterface = "interface"
+// The causes of faults that nobody sets.
+const (
+	// CauseInterface is what a Router finds itself: its interface is absent,
+	// down or without an address, or its socket failed.
+	CauseInterface = "interface"
+	// CauseGroup is the fault of another member of its group.
+	CauseGroup = "group"
+)
 
 const (
 	redialFirst = 100 * time.Millisecond
@@ -33,10 +39,19 @@ type RouterConfig struct {
 	// Resume begins as MASTER, see Startup. It is lost if the interface cannot
 	// be used at the first try.
 	Resume bool
+	// Hold begins held, see Router.Hold.
+	Hold bool
+	// Group is the sync group that the router is a member of from now on; nil
+	// is none.
+	Group *SyncGroup
 	// Observe, unless nil, is called with every change of role, from Run's
 	// goroutine and in order. It must not block: adverts wait for it. It may
 	// call the Router's methods.
 	Observe func(Transition)
+	// Notice, unless nil, is called once when something wrong is seen, and once
+	// with over set when it was not seen any more for a while. It is called as
+	// Observe is.
+	Notice func(n Notice, over bool)
 	// Dial is Dial unless set.
 	Dial DialFunc
 }
@@ -46,12 +61,22 @@ type RouterConfig struct {
 type Router struct {
 	ifname  string
 	vrid    uint8
+	ipv6    bool
 	observe func(Transition)
 	dial    DialFunc
+	// onNotice is RouterConfig.Notice.
+	onNotice func(Notice, bool)
 
-	orders   orders
+	orders orders
+	// joining orders changes of group; wish is what the group may know of r.
+	joining sync.Mutex
+	group   atomic.Pointer[SyncGroup]
+	wish    atomic.Pointer[wish]
+
 	status   atomic.Pointer[Status]
 	counters counters
+	peers    peers
+	notices  notices
 
 	// The rest belongs to Run.
 	wanted Config // as configured
@@ -63,10 +88,16 @@ type Router struct {
 	// faults are the causes given by SetFault, trouble is the Router's own.
 	faults  map[string]string
 	trouble string
-	redial  time.Time
-	backoff time.Duration
-	advert  Advert // the last one received
-	out     []byte
+	verdict verdict // of the group
+	// downSince is when the interface was found down; zero while it is up.
+	downSince time.Time
+	redial    time.Time
+	backoff   time.Duration
+	advert    Advert // the last one received
+	// senders is for what is received with HMAC, sequence for what is sent.
+	senders  senders
+	sequence Sequence
+	out      []byte
 }
 
 // NewRouter makes a Router; Run starts it. It fails if the configuration is not
@@ -75,12 +106,10 @@ func NewRouter(c RouterConfig) (*Router, error) {
 	if err := c.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("vrrp %s: %w", c.Config.Name, err)
 	}
-	if c.Config.ipv6() {
-		return nil, fmt.Errorf("vrrp %s: %w", c.Config.Name, errIPv6)
-	}
 	r := &Router{
 		ifname:  c.Interface,
 		vrid:    c.Config.VRID,
+		ipv6:    c.Config.Is6(),
 		observe: c.Observe,
 		dial:    c.Dial,
 		wanted:  c.Config,
@@ -94,10 +123,19 @@ func NewRouter(c RouterConfig) (*Router, error) {
 	if r.dial == nil {
 		r.dial = Dial
 	}
-	r.orders.faults = make(map[string]string)
+	if r.onNotice = c.Notice; r.onNotice == nil {
+		r.onNotice = func(Notice, bool) {}
+	}
+	r.peers.all = make(map[netip.Addr]*peer)
+	r.notices.standing = make(map[noticeKey]*standing)
+	r.senders = make(senders)
+	r.orders.work.faults = make(map[string]string)
 	r.orders.wake = make(chan struct{}, 1)
 	r.counters.faultCauses = make(map[string]uint64)
 	r.last.At = time.Now()
+	r.state.Held = c.Hold
+	r.report()
+	r.SetGroup(c.Group)
 	r.publish()
 	return r, nil
 }
@@ -109,28 +147,46 @@ func NewRouter(c RouterConfig) (*Router, error) {
 // It stays on the calling goroutine, so that a caller locked to a thread decides
 // the network namespace.
 func (r *Router) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { r.orders.give(func() {}) })
+	stop := context.AfterFunc(ctx, func() { r.orders.give(func(*work) {}) })
 	defer stop()
 	defer r.disconnect()
 	for {
-		config, priority, faults, detach := r.orders.take()
+		w := r.orders.take()
 		switch {
-		case detach:
+		case w.detach:
 			return nil
 		case ctx.Err() != nil:
 			r.step(Shutdown{}, time.Now())
+			r.report()
 			return nil
 		}
-		if config != nil {
-			r.reconfigure(*config)
-		}
-		if priority != 0 {
-			r.step(SetPriority{priority}, time.Now())
-			r.publish()
-		}
-		r.setFaults(faults)
+		r.carryOut(w)
+		r.setFaults(w.faults, w.verdict)
 		r.connect()
+		r.obey()
+		r.report()
+		r.expireNotices(time.Now())
 		r.wait()
+	}
+}
+
+// carryOut does what was ordered once.
+func (r *Router) carryOut(w work) {
+	if w.config != nil {
+		r.reconfigure(*w.config)
+	}
+	if w.priority != nil {
+		r.step(SetPriority{*w.priority}, time.Now())
+	}
+	switch {
+	case w.hold == nil:
+	case *w.hold:
+		r.step(Hold{}, time.Now())
+	default:
+		r.step(Release{}, time.Now())
+	}
+	if w.giveUp {
+		r.step(GiveUp{}, time.Now())
 	}
 }
 
@@ -138,7 +194,7 @@ func (r *Router) Run(ctx context.Context) error {
 // one does not fit it.
 func (r *Router) reconfigure(c Config) {
 	old := r.config
-	reopen := c.Source != r.wanted.Source || c.Unicast() != old.Unicast() || slices.Contains(c.VIPs, old.Source)
+	reopen := !c.fits(r.wanted, old.Source)
 	r.wanted, r.config = c, c
 	r.config.Source = old.Source
 	r.step(Reconfigured{Old: old}, time.Now())
@@ -148,10 +204,12 @@ func (r *Router) reconfigure(c Config) {
 	r.publish()
 }
 
-// setFaults goes to FAULT if there is a cause, and gives connect the chance to
-// leave it once there is none.
-func (r *Router) setFaults(faults map[string]string) {
-	if maps.Equal(faults, r.faults) {
+// setFaults goes to FAULT if there is a cause, here or in the group, and gives
+// connect the chance to leave it once there is none.
+func (r *Router) setFaults(faults map[string]string, v verdict) {
+	was := r.verdict.fault
+	r.verdict = v
+	if maps.Equal(faults, r.faults) && v.fault == was {
 		return
 	}
 	for cause := range faults {
@@ -159,35 +217,80 @@ func (r *Router) setFaults(faults map[string]string) {
 			r.counters.faultCauses[cause]++
 		}
 	}
+	if v.fault != "" && was == "" {
+		r.counters.faultCauses[CauseGroup]++
+	}
 	r.faults = faults
-	if len(faults) > 0 {
+	if len(faults) > 0 || v.fault != "" {
 		r.step(Trouble{}, time.Now())
+	}
+	if len(faults) > 0 {
 		r.disconnect()
 	}
 	r.redial, r.backoff = time.Time{}, redialFirst
 	r.publish()
 }
 
-// connect opens the socket if there is none and nothing forbids it, and enters
-// or re-enters the election.
+// connect opens the socket if there is none and nothing here forbids it, and
+// enters or re-enters the election if nothing in the group does. So a router
+// knows of its own trouble whatever that of others.
 func (r *Router) connect() {
-	if r.conn != nil || len(r.faults) > 0 || time.Now().Before(r.redial) {
+	if r.conn == nil && !r.dialed() || r.verdict.fault != "" {
 		return
 	}
-	conn, err := r.dial(r.ifname, r.wanted)
-	if err != nil {
-		r.fail(err)
-		return
-	}
-	r.conn, r.config.Source = conn, conn.Source()
-	r.trouble, r.backoff = "", redialFirst
 	switch r.state.Role {
 	case Initialize:
 		r.step(Startup{Resume: r.resume}, time.Now())
 	case Fault:
 		r.step(Recover{}, time.Now())
 	}
+}
+
+// dialed opens the socket unless it is to stay closed for now.
+func (r *Router) dialed() bool {
+	if len(r.faults) > 0 || time.Now().Before(r.redial) {
+		return false
+	}
+	conn, err := r.dial(r.ifname, r.wanted)
+	if err != nil {
+		r.fail(err)
+		return false
+	}
+	r.conn, r.config.Source = conn, conn.Source()
+	r.trouble, r.backoff, r.downSince = "", redialFirst, time.Time{}
 	r.publish()
+	return true
+}
+
+// obey does what the group says.
+func (r *Router) obey() {
+	if v := r.verdict; v.Grouped != (Grouped{r.state.Grouped, r.state.Decides}) {
+		r.step(v.Grouped, time.Now())
+	}
+	switch {
+	case r.verdict.demote != "" && r.state.Role == Master:
+		r.step(Demote{}, time.Now())
+	case r.verdict.permit && r.state.Want && r.conn != nil && r.conn.Up() == nil:
+		r.step(Permit{}, time.Now())
+	}
+}
+
+// report lets the group know what this router wishes, if that is new.
+func (r *Router) report() {
+	own := ""
+	if len(r.faults) > 0 || r.trouble != "" {
+		all := r.causes()
+		delete(all, CauseGroup)
+		own = explain(all)
+	}
+	w := r.config.wishOf(r.state, own, time.Now())
+	if old := r.wish.Load(); old != nil && *old == w {
+		return
+	}
+	r.wish.Store(&w)
+	if g := r.group.Load(); g != nil {
+		g.report(r)
+	}
 }
 
 // fail goes to FAULT because the interface or the socket does not work; the
@@ -219,6 +322,9 @@ func (r *Router) causes() map[string]string {
 	if r.trouble != "" {
 		all[CauseInterface] = r.trouble
 	}
+	if r.verdict.fault != "" {
+		all[CauseGroup] = r.verdict.fault
+	}
 	return all
 }
 
@@ -228,7 +334,8 @@ func (r *Router) wait() {
 		r.pause()
 		return
 	}
-	free, err := r.orders.arm(r.conn, r.state.Deadline)
+	wake := r.wakeAt()
+	free, err := r.orders.arm(r.conn, wake)
 	if !free {
 		return
 	}
@@ -242,9 +349,21 @@ func (r *Router) wait() {
 		r.fail(fmt.Errorf("receive on %s: %w", r.ifname, err))
 		return
 	}
-	if !time.Now().Before(r.state.Deadline) {
+	if !time.Now().Before(wake) {
 		r.timeout()
 	}
+}
+
+// wakeAt is when the interface or the timer is to be looked at.
+func (r *Router) wakeAt() time.Time {
+	wake := r.state.Wake()
+	if wake.IsZero() { // FAULT, because of the group
+		return time.Now().Add(redialMost)
+	}
+	if !r.downSince.IsZero() {
+		wake = earlier(wake, r.downSince.Add(r.config.LinkDownDelay))
+	}
+	return wake
 }
 
 // pause waits, without a socket, for the next try or orders.
@@ -252,6 +371,8 @@ func (r *Router) pause() {
 	var again <-chan time.Time
 	if len(r.faults) == 0 {
 		again = time.After(time.Until(r.redial))
+	} else if left, any := r.notices.next(time.Now()); any {
+		again = time.After(left)
 	}
 	select {
 	case <-again:
@@ -263,9 +384,14 @@ func (r *Router) pause() {
 // before this goroutine got to it. They may be the very ones a BACKUP was
 // waiting for, or of the one who took a stalled MASTER's place.
 func (r *Router) timeout() {
-	if err := r.conn.Up(); err != nil {
+	deaf := !r.downSince.IsZero()
+	if err := r.conn.Up(); err == nil {
+		r.downSince = time.Time{}
+	} else if r.downFor() >= r.config.LinkDownDelay {
 		r.fail(err)
 		return
+	} else {
+		deaf = true
 	}
 	for range pollMost {
 		p, err := r.conn.Poll()
@@ -274,33 +400,16 @@ func (r *Router) timeout() {
 		}
 		r.receive(p)
 	}
-	r.step(Timeout{}, time.Now())
+	r.step(Timeout{Deaf: deaf}, time.Now())
 }
 
-// receive counts a packet and steps if it is a valid advert of this router.
-func (r *Router) receive(p Packet) {
-	a := &r.advert
-	if d := r.config.accept(p, a); d != Accepted {
-		r.counters.discarded[d].Add(1)
-		return
+// downFor is how long the interface is down, as far as seen. It is.
+func (r *Router) downFor() time.Duration {
+	now := time.Now()
+	if r.downSince.IsZero() {
+		r.downSince = now
 	}
-	r.counters.received.Add(1)
-	r.counters.lastReceived.Store(p.Received.UnixNano())
-	if a.Priority == 0 {
-		r.counters.zeroReceived.Add(1)
-	}
-	if !r.config.sameAddresses(a) {
-		r.counters.otherAddresses.Add(1)
-	}
-	if a.Interval != r.config.Interval {
-		r.counters.otherInterval.Add(1)
-	}
-	was := r.state
-	r.step(AdvertReceived{From: p.Source, Priority: a.Priority, Interval: a.Interval}, p.Received)
-	if s := r.state; s.MasterAddress != was.MasterAddress || s.MasterPriority != was.MasterPriority ||
-		s.MasterInterval != was.MasterInterval {
-		r.publish()
-	}
+	return now.Sub(r.downSince)
 }
 
 // step asks Step and does what it says.
@@ -309,6 +418,7 @@ func (r *Router) step(ev Event, now time.Time) {
 	next, actions := r.config.Step(r.state, ev, now)
 	// Outside of the election there is no priority: then it is the last one.
 	priority := cmp.Or(next.Priority, r.state.Priority, r.config.Priority)
+	shown := changed(r.state, next)
 	r.state = next
 	for _, a := range actions {
 		switch a := a.(type) {
@@ -319,6 +429,14 @@ func (r *Router) step(ev Event, now time.Time) {
 			from = a.Role
 		}
 	}
+	if shown {
+		r.publish()
+	}
+}
+
+// changed reports whether Status tells the difference, apart from the role.
+func changed(a, b State) bool {
+	return a.Priority != b.Priority || a.Settling != b.Settling || a.Held != b.Held || a.Yielded != b.Yielded
 }
 
 // become publishes a new role.
@@ -340,47 +458,20 @@ func (r *Router) become(from Role, b Become, priority uint8) {
 func (r *Router) detail(why Reason) string {
 	switch why {
 	case ReasonFault:
-		all := r.causes()
-		var b []string
-		for _, cause := range slices.Sorted(maps.Keys(all)) {
-			b = append(b, cause+": "+all[cause])
-		}
-		return strings.Join(b, "; ")
+		return explain(r.causes())
+	case ReasonGroup:
+		return r.verdict.demote
 	case ReasonHigherPriority, ReasonHigherAddress, ReasonPreempting:
 		return fmt.Sprintf("%v with priority %d", r.state.MasterAddress, r.state.MasterPriority)
 	}
 	return ""
 }
 
-// send sends one advert to the group or to each peer. An error is counted:
-// whether the interface still works is asked at the next timeout.
-func (r *Router) send(priority uint8) {
-	if r.conn == nil {
-		return
+// explain is the causes of a fault in words.
+func explain(causes map[string]string) string {
+	var b []string
+	for _, cause := range slices.Sorted(maps.Keys(causes)) {
+		b = append(b, cause+": "+causes[cause])
 	}
-	group := [...]netip.Addr{Group}
-	to := r.config.Peers
-	if !r.config.Unicast() {
-		to = group[:]
-	}
-	auth, data := r.config.auth()
-	a := Advert{
-		Version: r.config.Version, VRID: r.vrid, Priority: priority, Interval: r.config.Interval,
-		Addresses: r.config.VIPs, Auth: auth, AuthData: data,
-	}
-	for _, dst := range to {
-		var err error
-		if r.out, err = a.Append(r.out[:0], r.config.Source, dst); err == nil {
-			err = r.conn.Write(r.out, dst)
-		}
-		if err != nil {
-			r.counters.sendErrors.Add(1)
-			continue
-		}
-		r.counters.sent.Add(1)
-		if priority == 0 {
-			r.counters.zeroSent.Add(1)
-		}
-		r.counters.lastSent.Store(time.Now().UnixNano())
-	}
+	return strings.Join(b, "; ")
 }

@@ -20,8 +20,11 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata/sce
 // Lines with # are comments. The LAN has no delay unless told, so all times are the
 // timers' own. The commands:
 //
-//	router NAME key=value...  version, priority, addr, interval, preempt, delay
+//	router NAME key=value...  version, priority, addr, interval, preempt, delay,
+//	                          settle, linkdelay, vrid (of one LAN each)
 //	start|resume|stop|crash|freeze|thaw|fault|recover NAME...
+//	give-up|hold|release|pause|unplug|plug NAME...
+//	group NAME...             makes a sync group of routers
 //	priority NAME P           SetPriority
 //	change NAME key=value...  Reconfigured
 //	cut|join A B              what A sends does (not) reach B
@@ -121,14 +124,27 @@ func (s *story) do(f []string) {
 		"crash":   s.sim.crash,
 		"freeze":  s.sim.freeze,
 		"thaw":    s.sim.thaw,
-		"fault":   func(h *host) { s.sim.step(h, Trouble{}) },
-		"recover": func(h *host) { s.sim.step(h, Recover{}) },
+		"fault":   s.sim.trouble,
+		"recover": s.sim.mended,
+		"give-up": func(h *host) { s.sim.step(h, GiveUp{}) },
+		"hold":    func(h *host) { s.sim.step(h, Hold{}) },
+		"release": func(h *host) { s.sim.step(h, Release{}) },
+		"pause":   func(h *host) { h.frozen, h.deafened = true, true },
+		"unplug":  func(h *host) { h.down = true },
+		"plug":    func(h *host) { h.down = false },
 	}
 	switch f[0] {
 	case "router":
 		c := testConfig(V3)
 		s.set(&c, f[2:])
+		c.Name = f[1]
 		s.byName[f[1]] = s.sim.add(f[1], c)
+	case "group":
+		g := &group{}
+		for _, name := range f[1:] {
+			g.members = append(g.members, s.host(name))
+			s.host(name).node = g
+		}
 	case "priority":
 		p, err := strconv.ParseUint(f[2], 10, 8)
 		s.check(err)
@@ -204,6 +220,13 @@ func (s *story) set(c *Config, pairs []string) {
 			c.Preempt, err = strconv.ParseBool(value)
 		case "delay":
 			c.PreemptDelay, err = time.ParseDuration(value)
+		case "settle":
+			c.Settle, err = time.ParseDuration(value)
+		case "linkdelay":
+			c.LinkDownDelay, err = time.ParseDuration(value)
+		case "vrid":
+			n, err = strconv.ParseUint(value, 10, 8)
+			c.VRID = uint8(n)
 		default:
 			err = fmt.Errorf("%s: no such key", key)
 		}

@@ -48,8 +48,20 @@ type Status struct {
 	MasterPriority uint8
 	// MasterDownInterval is how long a BACKUP waits for the next advert.
 	MasterDownInterval time.Duration
+	// Settling says that it only listens yet, see Config.Settle.
+	Settling bool
+	// Held says that it is not to be MASTER until Release; Yielded that it gave
+	// up, and leaves its successor in peace.
+	Held, Yielded bool
+	// Group is the name of its sync group; empty if it has none.
+	Group string
 	// Faults are the causes that keep the router in Fault, with details.
 	Faults map[string]string
+	// Peers are the other speakers of this virtual router, by address, at most
+	// 32.
+	Peers []Peer
+	// Notices are what is wrong now, the gravest first, at most 32.
+	Notices []Notice
 	Counters
 }
 
@@ -80,6 +92,12 @@ type Counters struct {
 	// OtherInterval those of version 3 with another interval than ours: signs
 	// of routers that are configured differently.
 	OtherAddresses, OtherInterval uint64
+	// PlainChecksums counts accepted adverts of version 3 over IPv4 whose
+	// checksum is the form of RFC 9568; the others have that of RFC 5798.
+	PlainChecksums uint64
+	// Notices counts how often each kind of notice was due, those too for which
+	// there was no room.
+	Notices map[NoticeKind]uint64
 	// Transitions counts changes of role, MasterTransitions those to Master.
 	Transitions, MasterTransitions uint64
 	// FaultCauses counts how often each cause of a fault came up.
@@ -94,6 +112,7 @@ type counters struct {
 	received, zeroReceived         atomic.Uint64
 	discarded                      [discards]atomic.Uint64
 	otherAddresses, otherInterval  atomic.Uint64
+	plainChecksums                 atomic.Uint64
 	transitions, masterTransitions uint64            // published with the status
 	faultCauses                    map[string]uint64 // likewise
 }
@@ -104,6 +123,7 @@ func (n *counters) read(c *Counters) {
 	c.Sent, c.ZeroSent, c.SendErrors = n.sent.Load(), n.zeroSent.Load(), n.sendErrors.Load()
 	c.Received, c.ZeroReceived = n.received.Load(), n.zeroReceived.Load()
 	c.OtherAddresses, c.OtherInterval = n.otherAddresses.Load(), n.otherInterval.Load()
+	c.PlainChecksums = n.plainChecksums.Load()
 	c.Discarded = make(map[Discard]uint64)
 	for d := range n.discarded {
 		if v := n.discarded[d].Load(); v > 0 {
@@ -124,6 +144,10 @@ func (r *Router) Status() Status {
 	s := *r.status.Load()
 	s.Faults, s.FaultCauses = maps.Clone(s.Faults), maps.Clone(s.FaultCauses)
 	r.counters.read(&s.Counters)
+	s.Peers, s.Notices, s.Counters.Notices = r.peers.list(time.Now()), r.notices.list(), r.notices.counted()
+	if g := r.group.Load(); g != nil {
+		s.Group = g.name
+	}
 	return s
 }
 
@@ -143,6 +167,9 @@ func (r *Router) publish() {
 		Master:             r.state.MasterAddress,
 		MasterPriority:     r.state.MasterPriority,
 		MasterDownInterval: r.config.masterDown(r.state),
+		Settling:           r.state.Settling,
+		Held:               r.state.Held,
+		Yielded:            r.state.Yielded,
 		Faults:             r.causes(),
 	}
 	if r.conn != nil {

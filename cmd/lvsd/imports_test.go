@@ -18,23 +18,29 @@ var mayImport = map[string][]string{
 	"healthcheck":      nil,
 	"iptables":         nil,
 	"sysctl":           nil,
+	"command":          nil,
+	"track":            {"command"},
 	"director/ipvs":    nil,
 	"director/netif":   nil,
-	"director/hook":    nil,
+	"director/hook":    {"command"},
 	"vrrp/vrrptest":    {"vrrp"},
+	"vrrp/segment":     {"vrrp"},
 	"director/ipvsadm": {"director/ipvs"},
 	// The configuration speaks in the leaves' values and carries nothing out.
-	"config": {"director/ipvs", "healthcheck", "vrrp"},
+	"config": {"director/ipvs", "director/netif", "healthcheck", "track", "vrrp"},
 	// The director decides, and is the only writer of the kernel.
 	"director": {
-		"config", "director/hook", "director/ipvs", "director/netif", "healthcheck", "iptables", "sysctl", "vrrp",
+		"config", "director/hook", "director/ipvs", "director/netif", "healthcheck", "iptables", "sysctl", "track", "vrrp",
 	},
 	"director/control": {"director"},
-	"cmd/lvsd":         {"config", "director", "director/control", "director/ipvs", "director/ipvsadm"},
+	"cmd/lvsd": {
+		"config", "director", "director/control", "director/ipvs", "director/ipvsadm", "vrrp", "vrrp/segment",
+	},
 	// A lab knows nothing of lvsd: it is one more daemon to it.
 	"integration":             nil,
 	"integration/lab":         nil,
 	"integration/kernel":      nil,
+	"integration/bench":       {"integration/lab"},
 	"integration/suite":       nil,
 	"integration/vm":          {"integration/vm/protocol"},
 	"integration/vm/init":     {"integration/vm/protocol"},

@@ -1,4 +1,5 @@
-// Command lvsd is the director daemon and its tools: run, check, list, status.
+// Command lvsd is the director daemon and its tools: run, check, list, status,
+// adverts, vrrp.
 package main
 
 import (
@@ -55,20 +56,21 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\n%s", err, command.UsageString())}
 	})
-	root.AddCommand(newRun(), newCheck(), newList(), newStatus())
+	root.AddCommand(newRun(), newCheck(), newList(), newStatus(), newAdverts(), newVRRP())
 	return root
 }
 
-// knownCommand refuses what is no command, with the nearest that is.
-func knownCommand(root *cobra.Command, arguments []string) error {
+// knownCommand refuses what is no command below parent, with the nearest that
+// is.
+func knownCommand(parent *cobra.Command, arguments []string) error {
 	if len(arguments) == 0 {
 		return nil
 	}
 	text := fmt.Sprintf("unknown command %q", arguments[0])
-	if near := root.SuggestionsFor(arguments[0]); len(near) > 0 {
+	if near := parent.SuggestionsFor(arguments[0]); len(near) > 0 {
 		text += fmt.Sprintf(", nearest is %q", near[0])
 	}
-	return usageError{errors.New(text + "; see lvsd --help")}
+	return usageError{fmt.Errorf("%s; see %s --help", text, parent.CommandPath())}
 }
 
 // usageError is a command line that makes no sense.

@@ -28,16 +28,23 @@ const (
 	lockName            = "lock"
 )
 
+// The file in the state directory, which outlives a boot.
+const (
+	defaultStateDirectory = "/var/lib/lvsd"
+	holdsName             = "holds.json"
+)
+
 // handOverSignal makes the daemon end and leave everything to a successor; in a
 // systemd unit it is RestartKillSignal.
 const handOverSignal = unix.SIGUSR2
 
 // runFlags are the flags of lvsd run.
 type runFlags struct {
-	file         fileFlags
-	runDirectory string
-	logFormat    string
-	debug        bool
+	file           fileFlags
+	runDirectory   string
+	stateDirectory string
+	logFormat      string
+	debug          bool
 }
 
 func registerRunDirectory(command *cobra.Command, directory *string) {
@@ -71,6 +78,8 @@ func newRun() *cobra.Command {
 	}
 	flags.file.register(command)
 	registerRunDirectory(command, &flags.runDirectory)
+	command.Flags().StringVar(&flags.stateDirectory, "state-dir", defaultStateDirectory,
+		"`DIRECTORY` of what is kept over boots: which instances are held")
 	command.Flags().StringVar(&flags.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	command.Flags().BoolVar(&flags.debug, "debug", false, "log more")
 	return command
@@ -99,6 +108,7 @@ func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 		Kernel:     host,
 		Network:    host,
 		Memory:     director.MemoryFile{Path: filepath.Join(flags.runDirectory, stateName)},
+		Holds:      director.HoldFile{Path: filepath.Join(flags.stateDirectory, holdsName)},
 		Log:        log,
 		Ready:      func() { tellSystemd(log, daemon.SdNotifyReady) },
 	})

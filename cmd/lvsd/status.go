@@ -54,8 +54,14 @@ func writeStatus(w io.Writer, s director.Status, now time.Time) error {
 		fmt.Fprintf(&b, "kernel not as planned: %s\n", s.Reconcile.Error)
 	}
 	writeInstances(&b, s, now)
+	writeTrackers(&b, s.Trackers, now)
 	for _, service := range s.Services {
 		writeService(&b, service, now)
+	}
+	for _, c := range s.Conflicts {
+		if !c.Ended {
+			fmt.Fprintf(&b, "address conflict: %s on %s is also at %s, for %s\n", c.VIP, c.Interface, c.MAC, ago(now, c.First))
+		}
 	}
 	for _, foreign := range s.Foreign {
 		fmt.Fprintf(&b, "not lvsd's, left alone: %s\n", foreign)
@@ -80,13 +86,60 @@ func writeInstances(b *strings.Builder, s director.Status, now time.Time) {
 	}
 	_ = table.Flush() // a strings.Builder does not fail
 	for _, i := range s.Instances {
-		for _, vip := range i.VIPs {
-			fmt.Fprintf(b, "  VIP %s %s\n", vip.Address, describeVIP(vip))
-		}
-		for _, fault := range i.Faults {
-			fmt.Fprintf(b, "  fault: %s\n", fault)
-		}
+		writeInstance(b, i, len(s.Instances) > 1, now)
 	}
+	for _, g := range s.Groups {
+		fmt.Fprintf(b, "  sync group %s: %s for %s: %s\n", g.Name, strings.ToUpper(g.State), ago(now, g.Since),
+			strings.Join(g.Instances, ", "))
+	}
+}
+
+// writeInstance prints what does not fit into the table, with the instance's
+// name if there are several.
+func writeInstance(b *strings.Builder, i director.InstanceStatus, named bool, now time.Time) {
+	prefix := "  "
+	if named {
+		prefix = "  " + i.Name + ": "
+	}
+	line := func(format string, args ...any) { fmt.Fprintf(b, prefix+format+"\n", args...) }
+	if i.Explanation != "" && i.Explanation != fmt.Sprint(i.Priority) {
+		line("priority: %s", i.Explanation)
+	}
+	if i.Waiting != "" {
+		line("waiting for %s", i.Waiting)
+	}
+	if i.Settling {
+		line("settling: it only listens yet")
+	}
+	if i.Yielded {
+		line("gave up MASTER")
+	}
+	if i.Held {
+		line("held, BACKUP until: lvsd vrrp release %s", i.Name)
+	}
+	for _, vip := range i.VIPs {
+		line("VIP %s %s", vip.Address, describeVIP(vip))
+	}
+	for _, fault := range i.Faults {
+		line("fault: %s", fault)
+	}
+	for _, notice := range i.Notices {
+		line("%s: %s: %s, for %s", notice.Kind, notice.Peer, notice.Detail, ago(now, notice.First))
+	}
+}
+
+func writeTrackers(b *strings.Builder, trackers []director.TrackerStatus, now time.Time) {
+	if len(trackers) == 0 {
+		return
+	}
+	b.WriteString("\n")
+	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "TRACKER\tKIND\tSTATE\tSINCE\tINSTANCES\tREASON")
+	for _, t := range trackers {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, t.Kind, t.State, ago(now, t.Since),
+			orDash(strings.Join(t.Instances, ",")), orDash(t.Reason))
+	}
+	_ = table.Flush()
 }
 
 func describeVIP(v director.VIPStatus) string {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvsd/lvsd/director"
-	"github.com/lvsd/lvsd/director/control"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files; commit them only if you understand every change")
@@ -54,9 +51,57 @@ func TestWriteStatus(t *testing.T) {
 	if err := writeStatus(&b, status, now); err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/status.want"
+	wantGolden(t, "testdata/status.want", b.String())
+}
+
+// TestWriteStatusOfInstances: what VRRP has to say beyond the table.
+func TestWriteStatusOfInstances(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	before := func(d time.Duration) time.Time { return now.Add(-d) }
+	status := director.Status{
+		RouterID: "relay1", Version: "v1.2.3", PID: 42, Started: before(time.Hour), Ready: true,
+		Instances: []director.InstanceStatus{
+			{
+				Name: "mail", VRID: 11, Interface: "eth0", State: "backup", Since: before(time.Minute), Group: "all",
+				Reason: "a MASTER with a higher priority", Priority: 80, BasePriority: 100, Master: "192.168.3.104",
+				Explanation:   "100 −20 haproxy since 11:59:00 = 80",
+				Contributions: []director.ContributionStatus{{Tracker: "haproxy", Weight: -20, Applied: -20, State: "down"}},
+				Held:          true, Yielded: true,
+				VIPs: []director.VIPStatus{{Address: "192.168.3.100"}},
+				Notices: []director.NoticeStatus{{
+					Kind: "two_masters", Peer: "192.168.3.105", Detail: "priority 100", First: before(time.Minute), Last: now, Count: 60,
+				}},
+			},
+			{
+				Name: "web", VRID: 12, Interface: "eth0", State: "init", Since: before(time.Minute), Group: "all",
+				Reason: "started", Priority: 100, BasePriority: 100, Explanation: "100", Settling: true, Waiting: "tracker haproxy",
+			},
+		},
+		Groups: []director.GroupStatus{{Name: "all", State: "mixed", Since: before(time.Minute), Instances: []string{"mail", "web"}}},
+		Trackers: []director.TrackerStatus{
+			{
+				Name: "haproxy", Kind: "process", State: "down", Since: before(time.Minute), Reason: "0 of 1 running",
+				Instances: []string{"mail", "web"},
+			},
+			{Name: "gateway", Kind: "script", State: "unknown"},
+		},
+		Conflicts: []director.ConflictStatus{
+			{VIP: "192.168.3.100", Interface: "eth0", MAC: "02:00:00:00:00:0a", First: before(time.Minute)},
+			{VIP: "192.168.3.100", Interface: "eth0", MAC: "02:00:00:00:00:0b", First: before(time.Hour), Ended: true},
+		},
+	}
+	var b strings.Builder
+	if err := writeStatus(&b, status, now); err != nil {
+		t.Fatal(err)
+	}
+	wantGolden(t, "testdata/status-instances.want", b.String())
+}
+
+// wantGolden compares text with a golden file.
+func wantGolden(t *testing.T, golden, text string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,28 +109,13 @@ func TestWriteStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(b.String(), "\n")); diff != "" {
-		t.Errorf("status (-want +got):\n%s", diff)
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", golden, diff)
 	}
 }
 
-// answering answers on a control socket as a running lvsd does.
-type answering struct{ status director.Status }
-
-func (a answering) Status() director.Status { return a.status }
-
 func TestStatusCommand(t *testing.T) {
-	directory := t.TempDir()
-	socket, err := control.Listen(filepath.Join(directory, socketName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() {
-		served <- control.Serve(ctx, socket, answering{director.Status{Schema: "lvsd.status/1", RouterID: "relay1", PID: 42}})
-	}()
-
+	directory := answer(t, answering{status: director.Status{Schema: "lvsd.status/1", RouterID: "relay1", PID: 42}})
 	code, text, stderr := lvsd(t, "status", "--run-dir", directory)
 	if code != exitOK || !strings.HasPrefix(text, "relay1: lvsd ") {
 		t.Errorf("exit code %d, standard output %q, standard error %q", code, text, stderr)
@@ -94,9 +124,5 @@ func TestStatusCommand(t *testing.T) {
 	var status director.Status
 	if err := json.Unmarshal([]byte(text), &status); code != exitOK || err != nil || status.PID != 42 {
 		t.Errorf("exit code %d, JSON %q (%v), standard error %q", code, text, err, stderr)
-	}
-	cancel()
-	if err := <-served; err != nil {
-		t.Error(err)
 	}
 }

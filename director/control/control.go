@@ -22,7 +22,6 @@ import (
 )
 
 const (
-	statusPath = "/v1/status"
 	// requestTimeout bounds every exchange, so that a stuck client costs
 	// nothing.
 	requestTimeout = 5 * time.Second
@@ -30,12 +29,20 @@ const (
 	headerLimit = 8 << 10
 )
 
-// ErrNotRunning means that nobody listens on the socket.
-var ErrNotRunning = errors.New("lvsd is not running")
-
-// Source is what the socket tells of.
+// Source is what the socket tells of, and whom it asks.
 type Source interface {
 	Status() director.Status
+	// GiveUp makes this node BACKUP and waits until another node is MASTER,
+	// whose address it returns. The error is director.ErrUnknownInstance, or
+	// director.ErrNoTakeover when ctx ended first.
+	GiveUp(ctx context.Context, instance string) (master string, err error)
+	// Hold keeps the instance BACKUP until Release. The error is
+	// director.ErrUnknownInstance, of both.
+	Hold(ctx context.Context, instance string) error
+	Release(ctx context.Context, instance string) error
+	// SetPriority sets the priority that tracking starts from, 1..254; 0 is as
+	// configured.
+	SetPriority(ctx context.Context, instance string, priority int) error
 }
 
 // Listen creates the socket at path, replacing one that a killed daemon left.
@@ -56,20 +63,26 @@ func Listen(path string) (net.Listener, error) {
 
 // Serve answers on l until ctx ends, and returns when the last answer is given.
 func Serve(ctx context.Context, l net.Listener, source Source) error {
+	return serve(ctx, l, source, requestTimeout)
+}
+
+func serve(ctx context.Context, l net.Listener, source Source, timeout time.Duration) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, source.Status())
+		writeJSON(w, http.StatusOK, source.Status())
 	})
+	registerVerbs(mux, source)
 	server := &http.Server{
 		Handler:        mux,
-		ReadTimeout:    requestTimeout,
-		WriteTimeout:   requestTimeout,
-		IdleTimeout:    requestTimeout,
+		ReadTimeout:    timeout,
+		WriteTimeout:   timeout,
+		IdleTimeout:    timeout,
 		MaxHeaderBytes: headerLimit,
+		BaseContext:    func(net.Listener) context.Context { return ctx },
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
 		stopped <- server.Shutdown(grace)
 	})
@@ -80,43 +93,11 @@ func Serve(ctx context.Context, l net.Listener, source Source) error {
 	return <-stopped
 }
 
-func writeJSON(w http.ResponseWriter, value any) {
+func writeJSON(w http.ResponseWriter, code int, value any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	// A failed write means that the client has gone.
 	_ = encoder.Encode(value)
-}
-
-// Status asks the daemon behind the socket at path. The error is ErrNotRunning
-// if there is none, or fs.ErrPermission.
-func Status(ctx context.Context, path string) (director.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", path)
-		},
-		DisableKeepAlives: true,
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://lvsd"+statusPath, nil)
-	if err != nil {
-		return director.Status{}, fmt.Errorf("status: %w", err)
-	}
-	response, err := client.Do(request)
-	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return director.Status{}, fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, path)
-	}
-	if err != nil {
-		return director.Status{}, fmt.Errorf("status: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return director.Status{}, fmt.Errorf("status: the daemon answered %s", response.Status)
-	}
-	var status director.Status
-	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
-		return director.Status{}, fmt.Errorf("status: %w", err)
-	}
-	return status, nil
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/command"
 )
 
 func TestExactArguments(t *testing.T) {
@@ -72,19 +74,6 @@ QUEUE=/var/spool/a b
 TZ=Europe/Berlin`
 	if r.Output != want {
 		t.Errorf("environment\n%s\nwant\n%s\n(%v)", r.Output, want, r.Err)
-	}
-}
-
-func TestInheritedPath(t *testing.T) {
-	for path, want := range map[string]string{
-		"/usr/bin:/bin": "/usr/bin:/bin",
-		"":              defaultPath,
-		"/bin:":         defaultPath,
-		"bin:/bin":      defaultPath,
-	} {
-		if got := inherited([]string{"PATH=" + path})["PATH"]; got != want {
-			t.Errorf("PATH=%s: got %s, want %s", path, got, want)
-		}
 	}
 }
 
@@ -221,7 +210,7 @@ func TestBackgroundChildDoesNotBlock(t *testing.T) {
 func TestFloodIsBounded(t *testing.T) {
 	path := script(t, t.TempDir(), "notify", "head -c 3000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2")
 	r := runOne(t, Commands{Master: []string{path}})
-	if r.Err != nil || r.Output != strings.Repeat("x", MaxOutput) {
+	if r.Err != nil || r.Output != strings.Repeat("x", command.MaxOutput) {
 		t.Errorf("exit %d, %v, %d bytes of output", r.Exit, r.Err, len(r.Output))
 	}
 }
@@ -251,10 +240,10 @@ func TestRefused(t *testing.T) {
 		path string
 		want error // nil if any is right
 	}{
-		{group, ErrInsecure},
-		{others, ErrInsecure},
-		{link(others), ErrInsecure},
-		{"harmless", ErrInsecure},
+		{group, command.ErrInsecure},
+		{others, command.ErrInsecure},
+		{link(others), command.ErrInsecure},
+		{"harmless", command.ErrInsecure},
 		{missing, fs.ErrNotExist},
 		{link(missing), fs.ErrNotExist},
 		{plain, fs.ErrPermission},
@@ -272,24 +261,5 @@ func TestRefused(t *testing.T) {
 		if r := runOne(t, Commands{Master: []string{path}}); r.Err != nil || r.Output != mark {
 			t.Errorf("%s: %+v", path, r)
 		}
-	}
-}
-
-// TestRefusesForeignOwner shows the check of the owner from whichever side this
-// user can: root gives a file away, another user finds one that is.
-func TestRefusesForeignOwner(t *testing.T) {
-	path := script(t, t.TempDir(), "notify", "echo ran")
-	if os.Geteuid() != 0 {
-		if err := checkFile("/bin/true"); err != nil {
-			t.Errorf("a file of root's was refused: %v", err)
-		}
-		return
-	}
-	const nobody = 65534
-	if err := os.Chown(path, nobody, nobody); err != nil {
-		t.Fatal(err)
-	}
-	if r := runOne(t, Commands{Master: []string{path}}); !errors.Is(r.Err, ErrInsecure) || r.Output != "" {
-		t.Errorf("got %+v", r)
 	}
 }

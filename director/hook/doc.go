@@ -2,7 +2,5 @@
 // two at once, and only the latest change when they come faster than commands
 // end. It must not know VRRP, the kernel or configuration files.
 //
-// A command is an argument vector, run without a shell in a process group of
-// its own, with a clean environment, /dev/null as standard input, bounded time
-// and bounded, captured output.
+// Package command runs them, with a clean environment and bounded time here.
 package hook

@@ -3,33 +3,26 @@ package hook
 import (
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// defaultPath is used when this process has no PATH, or one with a relative
-// directory in it.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	"github.com/lvsd/lvsd/command"
+)
 
 // environment returns what a command sees, sorted: a few harmless variables of
 // this process, the configured ones, and the event.
 func environment(e Event, configured map[string]string) []string {
-	variables := inherited(os.Environ())
+	variables := command.Inherited(os.Environ())
 	maps.Copy(variables, configured)
 	maps.Copy(variables, map[string]string{
-		"LVSD_INSTANCE":       e.Instance,
-		"LVSD_INTERFACE":      e.Interface,
 		"LVSD_PREVIOUS_STATE": e.Previous,
-		"LVSD_PRIORITY":       strconv.Itoa(e.Priority),
 		// A zero byte, in the words of someone else, would keep it from running.
-		"LVSD_REASON":    sanitise(e.Reason),
+		"LVSD_REASON":    command.Printable(e.Reason),
 		"LVSD_ROUTER_ID": e.RouterID,
 		"LVSD_STATE":     e.State,
-		"LVSD_VIPS":      strings.Join(e.VIPs, " "),
-		"LVSD_VRID":      strconv.Itoa(e.VRID),
 	})
+	maps.Copy(variables, e.whose())
 	all := make([]string, 0, len(variables))
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		all = append(all, name+"="+variables[name])
@@ -37,28 +30,16 @@ func environment(e Event, configured map[string]string) []string {
 	return all
 }
 
-// inherited returns what may pass from this process: nothing that changes how a
-// program is loaded (LD_*) or speaks to the service manager (NOTIFY_SOCKET).
-func inherited(environ []string) map[string]string {
-	variables := map[string]string{"PATH": defaultPath}
-	for _, variable := range environ {
-		name, value, _ := strings.Cut(variable, "=")
-		switch {
-		case name == "PATH" && !isSafePath(value):
-		case name == "PATH", name == "HOME", name == "LANG", name == "TZ", strings.HasPrefix(name, "LC_"):
-			variables[name] = value
-		}
+// whose are the variables that say what changed its state.
+func (e Event) whose() map[string]string {
+	if e.Group != "" {
+		return map[string]string{"LVSD_GROUP": e.Group}
 	}
-	return variables
-}
-
-// isSafePath reports whether every directory is absolute; an empty one stands
-// for the working directory.
-func isSafePath(path string) bool {
-	for _, dir := range strings.Split(path, ":") {
-		if !filepath.IsAbs(dir) {
-			return false
-		}
+	return map[string]string{
+		"LVSD_INSTANCE":  e.Instance,
+		"LVSD_INTERFACE": e.Interface,
+		"LVSD_PRIORITY":  strconv.Itoa(e.Priority),
+		"LVSD_VIPS":      strings.Join(e.VIPs, " "),
+		"LVSD_VRID":      strconv.Itoa(e.VRID),
 	}
-	return true
 }

@@ -17,7 +17,7 @@ const (
 // DefaultTimeout bounds a command when Commands has no Timeout.
 const DefaultTimeout = 30 * time.Second
 
-// Commands are the commands of one instance, each an argument vector that
+// Commands are the commands of one instance or sync group, each an argument vector that
 // begins with an absolute path; an empty one is none. Whoever handed Commands
 // over must not change the slices and the map any more.
 type Commands struct {
@@ -25,8 +25,8 @@ type Commands struct {
 	// these arguments.
 	Master, Backup, Fault, Stop []string
 	// Any runs on every change, after the one above, with "INSTANCE", the
-	// instance's name, the state and the priority appended: the arguments of
-	// keepalived's notify.
+	// instance's name, the state and the priority appended, or with "GROUP", the
+	// sync group's name, the state and 0: the arguments of keepalived's notify.
 	Any []string
 	// Timeout bounds each single command; DefaultTimeout if not positive.
 	Timeout time.Duration
@@ -35,8 +35,11 @@ type Commands struct {
 	Environment map[string]string
 }
 
-// Event is one change of state of an instance.
+// Event is one change of state of an instance or a sync group.
 type Event struct {
+	// Group is the name of the sync group that changed. Then the event tells of
+	// no instance, interface, VRID, priority and VIPs.
+	Group                         string
 	Instance, Interface, RouterID string
 	// VRID is 1..255.
 	VRID int
@@ -59,12 +62,13 @@ type Result struct {
 	// Exit is the exit status; -1 if the command was killed or not run.
 	Exit int
 	// Err is nil after exit status 0. It is context.DeadlineExceeded after a
-	// timeout, ErrAbandoned if Finish could not wait any longer, and ErrInsecure
-	// if the file may be changed by others; test with errors.Is.
+	// timeout, ErrAbandoned if Finish could not wait any longer, and
+	// command.ErrInsecure if the file may be changed by others; test with
+	// errors.Is.
 	Err      error
 	Duration time.Duration
 	// Output is the beginning of standard output and error together: at most
-	// MaxOutput bytes of printable UTF-8, newlines and tabs.
+	// command.MaxOutput bytes of printable UTF-8, newlines and tabs.
 	Output string
 	// Skipped counts the events left out before this one because it came while
 	// a command was running. Only the first result of an event carries it, so
@@ -79,10 +83,17 @@ func (c Commands) argvs(e Event) [][]string {
 		all = append(all, specific)
 	}
 	if len(c.Any) > 0 {
-		positional := []string{"INSTANCE", e.Instance, e.State, strconv.Itoa(e.Priority)}
-		all = append(all, slices.Concat(c.Any, positional))
+		all = append(all, slices.Concat(c.Any, e.positional()))
 	}
 	return all
+}
+
+// positional are the arguments that Any gets in addition.
+func (e Event) positional() []string {
+	if e.Group != "" {
+		return []string{"GROUP", e.Group, e.State, "0"}
+	}
+	return []string{"INSTANCE", e.Instance, e.State, strconv.Itoa(e.Priority)}
 }
 
 func (c Commands) specific(state string) []string {

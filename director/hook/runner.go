@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/lvsd/lvsd/command"
 )
 
 // ErrAbandoned is the error of a command that was killed or not started because
@@ -162,7 +164,8 @@ func (r *Runner) execute(j job) {
 		}
 		ctx, cancel := context.WithTimeout(r.life, j.commands.timeout())
 		began := time.Now()
-		result.Exit, result.Output, result.Err = run(ctx, argv, env)
+		ended := command.Command{Argv: argv, Env: env}.Run(ctx)
+		result.Exit, result.Output, result.Err = ended.Exit, ended.Output, ended.Err
 		result.Duration = time.Since(began)
 		cancel()
 		r.report(result)

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -26,10 +25,36 @@ const (
 // it. It is safe for concurrent use.
 type Conn struct {
 	handle *netlink.Handle
+	// strict is a handle whose route listings the kernel filters.
+	strict *netlink.Handle
+
+	mu sync.Mutex
+	// indexes are the interfaces by name, as the last listing had them: one
+	// question to the kernel for a batch of addresses, not one for each.
+	indexes map[string]int
+	// secondaries are the IPv4 addresses that the last listing found to depend
+	// on another one of their subnet.
+	secondaries map[Address]struct{}
 }
 
 // Open opens a Conn.
 func Open() (*Conn, error) {
+	handle, err := openHandle()
+	if err != nil {
+		return nil, err
+	}
+	strict, err := openHandle()
+	if err == nil {
+		err = strict.SetStrictCheck(true)
+	}
+	if err != nil {
+		handle.Close()
+		return nil, fmt.Errorf("rtnetlink: %w", err)
+	}
+	return &Conn{handle: handle, strict: strict, indexes: map[string]int{}}, nil
+}
+
+func openHandle() (*netlink.Handle, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("rtnetlink: %w", err)
@@ -38,78 +63,13 @@ func Open() (*Conn, error) {
 		handle.Close()
 		return nil, fmt.Errorf("rtnetlink: %w", err)
 	}
-	return &Conn{handle}, nil
+	return handle, nil
 }
 
 // Close closes the Conn.
-func (c *Conn) Close() { c.handle.Close() }
-
-// Addresses lists the host addresses of every interface.
-func (c *Conn) Addresses(ctx context.Context) ([]Address, error) {
-	links, err := retryDump(ctx, c.handle.LinkList)
-	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
-	}
-	names := make(map[int]string, len(links))
-	for _, link := range links {
-		names[link.Attrs().Index] = link.Attrs().Name
-	}
-	all, err := retryDump(ctx, func() ([]netlink.Addr, error) {
-		return c.handle.AddrList(nil, netlink.FAMILY_ALL)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
-	}
-	var addresses []Address
-	for _, a := range all {
-		addr, ok := netip.AddrFromSlice(a.IP)
-		if ones, bits := a.Mask.Size(); ok && ones == bits {
-			addresses = append(addresses, Address{Interface: names[a.LinkIndex], Addr: addr.Unmap()})
-		}
-	}
-	return addresses, nil
-}
-
-// Add puts the address on its interface with scope global. That it is there
-// already is no error. An IPv6 address is usable at once, without duplicate
-// address detection.
-func (c *Conn) Add(a Address) error {
-	link, err := c.handle.LinkByName(a.Interface)
-	if err != nil {
-		return fmt.Errorf("interface %s: %w", a.Interface, err)
-	}
-	if err := c.handle.AddrAdd(link, a.netlink()); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("add %s to %s: %w", a.Addr, a.Interface, err)
-	}
-	return nil
-}
-
-// Delete takes the address off its interface. That it, or the interface, is not
-// there is no error.
-func (c *Conn) Delete(a Address) error {
-	link, err := c.handle.LinkByName(a.Interface)
-	if errors.As(err, &netlink.LinkNotFoundError{}) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("interface %s: %w", a.Interface, err)
-	}
-	if err := c.handle.AddrDel(link, a.netlink()); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-		return fmt.Errorf("delete %s from %s: %w", a.Addr, a.Interface, err)
-	}
-	return nil
-}
-
-func (a Address) netlink() *netlink.Addr {
-	bits := a.Addr.BitLen()
-	address := &netlink.Addr{
-		IPNet: &net.IPNet{IP: a.Addr.AsSlice(), Mask: net.CIDRMask(bits, bits)},
-		Scope: unix.RT_SCOPE_UNIVERSE,
-	}
-	if a.Addr.Is6() {
-		address.Flags = unix.IFA_F_NODAD
-	}
-	return address
+func (c *Conn) Close() {
+	c.handle.Close()
+	c.strict.Close()
 }
 
 // Up reports whether the interface is up and has a carrier. An interface that
@@ -120,6 +80,57 @@ func (c *Conn) Up(name string) (bool, error) {
 		return false, fmt.Errorf("interface %s: %w", name, err)
 	}
 	return link.Attrs().RawFlags&(unix.IFF_UP|unix.IFF_RUNNING) == unix.IFF_UP|unix.IFF_RUNNING, nil
+}
+
+// names lists the interfaces by index, and remembers them for index.
+func (c *Conn) names(ctx context.Context) (map[int]string, error) {
+	links, err := retryDump(ctx, c.handle.LinkList)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	names := make(map[int]string, len(links))
+	indexes := make(map[string]int, len(links))
+	for _, link := range links {
+		attributes := link.Attrs()
+		names[attributes.Index], indexes[attributes.Name] = attributes.Name, attributes.Index
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.indexes = indexes
+	return names, nil
+}
+
+// index returns the interface's index, from the last listing if it was in it.
+func (c *Conn) index(name string) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if index, ok := c.indexes[name]; ok {
+		return index, nil
+	}
+	link, err := c.handle.LinkByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("interface %s: %w", name, err)
+	}
+	c.indexes[name] = link.Attrs().Index
+	return link.Attrs().Index, nil
+}
+
+// onIndex calls f with the interface's index. If the kernel does not know that
+// index any more, the interface was made anew: it is looked up once more.
+func (c *Conn) onIndex(name string, f func(index int) error) error {
+	for try := 0; ; try++ {
+		index, err := c.index(name)
+		if err != nil {
+			return err
+		}
+		err = f(index)
+		if try > 0 || !errors.Is(err, unix.ENODEV) {
+			return err
+		}
+		c.mu.Lock()
+		delete(c.indexes, name)
+		c.mu.Unlock()
+	}
 }
 
 // retryDump lists again what a change in the kernel interrupted: such a listing

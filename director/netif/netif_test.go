@@ -1,20 +1,15 @@
 package netif
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/mdlayher/packet"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -25,28 +20,9 @@ import (
 // deadline is generous: the machine may be many times slower for a while.
 const deadline = 2 * time.Minute
 
-// TestGratuitousARP compares with a frame that keepalived 2.2.7 sent; the rest
-// up to the shortest Ethernet frame is padding.
-func TestGratuitousARP(t *testing.T) {
-	want, err := hex.DecodeString("ffffffffffff02000000000a0806000108000604000102000000000a0a630064ffffffffffff0a630064")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := gratuitousARP(net.HardwareAddr{2, 0, 0, 0, 0, 0x0a}, netip.MustParseAddr("10.99.0.100"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.HasPrefix(got, want) || len(bytes.Trim(got[len(want):], "\x00")) != 0 {
-		t.Errorf("frame %x, want %x and zeros", got, want)
-	}
-	if _, err := gratuitousARP(nil, netip.MustParseAddr("10.99.0.100")); err == nil {
-		t.Error("an interface without a hardware address has no frame")
-	}
-}
-
 // namespace moves the test into a network namespace of its own with a pair of
 // veth interfaces, left and right, both up.
-func namespace(t *testing.T) *Conn {
+func namespace(t testing.TB) *Conn {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		lab.Missing(t, lab.NeedNetns, errors.New("not root"))
@@ -70,7 +46,7 @@ func namespace(t *testing.T) *Conn {
 	return conn
 }
 
-func setUp(t *testing.T, name string, up bool) {
+func setUp(t testing.TB, name string, up bool) {
 	t.Helper()
 	link, err := netlink.LinkByName(name)
 	if err != nil {
@@ -85,69 +61,37 @@ func setUp(t *testing.T, name string, up bool) {
 	}
 }
 
-func TestAddAndDelete(t *testing.T) {
-	conn := namespace(t)
-	for _, vip := range []Address{
-		{"left", netip.MustParseAddr("192.0.2.100")},
-		{"left", netip.MustParseAddr("2001:db8::100")},
-	} {
-		for range 2 { // the second time it is there already
-			if err := conn.Add(vip); err != nil {
-				t.Fatal(err)
-			}
-		}
-		addresses, err := conn.Addresses(t.Context())
-		if err != nil || !slices.Contains(addresses, vip) {
-			t.Errorf("after adding %v: %v, %v", vip, addresses, err)
-		}
-		for range 2 { // the second time it is gone already
-			if err := conn.Delete(vip); err != nil {
-				t.Fatal(err)
-			}
-		}
-		addresses, err = conn.Addresses(t.Context())
-		if err != nil || slices.Contains(addresses, vip) {
-			t.Errorf("after deleting %v: %v, %v", vip, addresses, err)
-		}
-	}
-}
-
-func TestAddSetsNoDADAndHostPrefix(t *testing.T) {
-	conn := namespace(t)
-	if err := conn.Add(Address{"left", netip.MustParseAddr("2001:db8::100")}); err != nil {
-		t.Fatal(err)
-	}
-	all, err := netlink.AddrList(nil, unix.AF_INET6)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(all, func(a netlink.Addr) bool { return a.IP.String() == "2001:db8::100" })
-	if i < 0 {
-		t.Fatalf("not there: %v", all)
-	}
-	if ones, _ := all[i].Mask.Size(); ones != 128 || all[i].Flags&unix.IFA_F_TENTATIVE != 0 {
-		t.Errorf("prefix /%d, flags %x", ones, all[i].Flags)
-	}
-}
-
 func TestAbsentInterface(t *testing.T) {
 	conn := namespace(t)
-	absent := Address{"absent", netip.MustParseAddr("192.0.2.100")}
+	absent := HostVIP("absent", netip.MustParseAddr("192.0.2.100"))
 	if err := conn.Add(absent); err == nil || !strings.Contains(err.Error(), "absent") {
 		t.Errorf("add: %v, want an error that names the interface", err)
 	}
-	if err := conn.Delete(absent); err != nil {
+	if err := conn.Delete(absent.Address); err != nil {
 		t.Errorf("delete: %v", err)
+	}
+	if err := Probe("absent", []netip.Addr{absent.Addr}); err == nil {
+		t.Error("probe: no error")
+	}
+	if err := Listen(t.Context(), "absent", nil, nil); err == nil {
+		t.Error("listen: no error")
+	}
+	route := Route{Destination: netip.MustParsePrefix("198.51.100.0/24"), Interface: "absent", Table: 254, Scope: ScopeLink}
+	if err := conn.AddRoute(t.Context(), route); err == nil || !strings.Contains(err.Error(), "absent") {
+		t.Errorf("add route: %v, want an error that names the interface", err)
+	}
+	if err := conn.DeleteRoute(route); err != nil {
+		t.Errorf("delete route: %v", err)
 	}
 	if _, err := conn.Up("absent"); err == nil {
 		t.Error("up: no error")
 	}
-	if err := Announce(absent, 1); err == nil {
+	if err := Announce("absent", []netip.Addr{absent.Addr}, 1); err == nil {
 		t.Error("announce: no error")
 	}
 }
 
-func TestWatchTellsOfLinksAndAddresses(t *testing.T) {
+func TestWatchTellsOfLinksAddressesRoutesAndRules(t *testing.T) {
 	conn := namespace(t)
 	changed := make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -190,22 +134,70 @@ func TestWatchTellsOfLinksAndAddresses(t *testing.T) {
 	await("left is down", func() bool { return !up() })
 	setUp(t, "right", true)
 	await("left is up again", up)
-	vip := Address{"left", netip.MustParseAddr("192.0.2.100")}
-	for len(changed) > 0 {
-		<-changed
+	vip := HostVIP("left", netip.MustParseAddr("192.0.2.100"))
+	// IPv6 would have events of its own.
+	for _, name := range []string{"left", "right"} {
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := conn.Add(vip); err != nil {
+	route := Route{Destination: netip.MustParsePrefix("198.51.100.0/24"), Interface: "left", Table: 254, Scope: ScopeLink}
+	rule := Rule{Priority: 100, From: netip.MustParsePrefix("192.0.2.0/24"), Table: 100}
+	for _, change := range []struct {
+		what string
+		do   func() error
+	}{
+		{"address added", func() error { return conn.Add(vip) }},
+		{"route added", func() error { return conn.AddRoute(t.Context(), route) }},
+		{"route deleted", func() error { return conn.DeleteRoute(route) }},
+		{"rule added", func() error { return conn.AddRule(rule) }},
+		{"rule deleted", func() error { return conn.DeleteRule(rule) }},
+	} {
+		settle(changed)
+		if err := change.do(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-changed:
+		case <-time.After(deadline):
+			t.Fatalf("no event: %s", change.what)
+		}
+	}
+	settle(changed)
+	foreign := route.netlink(0)
+	foreign.LinkIndex, foreign.Protocol = mustIndex(t, "left"), unix.RTPROT_BGP
+	if err := errors.Join(netlink.RouteAdd(foreign), netlink.RouteDel(foreign)); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-changed:
-	case <-time.After(deadline):
-		t.Fatal("no event: address added")
+		t.Error("a route of another protocol is an event")
+	case <-time.After(50 * time.Millisecond):
 	}
 	cancel()
 	if err := <-ended; err == nil {
 		t.Error("watch ended without saying why")
 	}
+}
+
+// settle waits until no event has come for a while, and forgets those that did.
+func settle(changed <-chan struct{}) {
+	for {
+		select {
+		case <-changed:
+		case <-time.After(50 * time.Millisecond):
+			return
+		}
+	}
+}
+
+func mustIndex(t *testing.T, name string) int {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link.Attrs().Index
 }
 
 func watchIn(ctx context.Context, conn *Conn, changed chan<- struct{}) error {
@@ -215,48 +207,6 @@ func watchIn(ctx context.Context, conn *Conn, changed chan<- struct{}) error {
 		default:
 		}
 	})
-}
-
-func TestAnnounceOnTheWire(t *testing.T) {
-	conn := namespace(t)
-	for !linkUp(t, conn, "left") {
-		runtime.Gosched()
-	}
-	right, err := net.InterfaceByName("right")
-	if err != nil {
-		t.Fatal(err)
-	}
-	capture, err := packet.Listen(right, packet.Raw, unix.ETH_P_ARP, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = capture.Close() }()
-	if err := capture.SetReadDeadline(time.Now().Add(deadline)); err != nil {
-		t.Fatal(err)
-	}
-	vip := Address{"left", netip.MustParseAddr("192.0.2.100")}
-	const count = 3
-	if err := Announce(vip, count); err != nil {
-		t.Fatal(err)
-	}
-	left, err := net.InterfaceByName("left")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := gratuitousARP(left.HardwareAddr, vip.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range count {
-		frame := make([]byte, 128)
-		n, _, err := capture.ReadFrom(frame)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(frame[:n], want) {
-			t.Errorf("on the wire %x, want %x", frame[:n], want)
-		}
-	}
 }
 
 func linkUp(t *testing.T, conn *Conn, name string) bool {

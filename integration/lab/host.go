@@ -14,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// LinkName is the interface of every host.
+// LinkName is the interface that every host has.
 const LinkName = "eth0"
 
 // commandDeadline bounds one command in a host, before scaling.
@@ -53,47 +53,47 @@ func (h *Host) Namespace() string { return h.thread.namespace }
 // that f starts are not inside.
 func (h *Host) Do(f func() error) error { return h.thread.do(f) }
 
-// plugIn makes the cable between the host and the switch.
-func (h *Host) plugIn(address netip.Prefix) error {
+// plugIn makes the cable between an interface of the host and a port of a bridge.
+func (h *Host) plugIn(bridge, port, link, address string) error {
+	addr, err := netlink.ParseAddr(address)
+	if err != nil {
+		return err
+	}
 	peer, err := h.thread.open()
 	if err != nil {
 		return err
 	}
 	defer peer.Close()
-	if err := h.lab.sw.Do(func() error { return addPort(h.Name, int(peer)) }); err != nil {
+	if err := h.lab.sw.Do(func() error { return addPort(bridge, port, link, int(peer)) }); err != nil {
 		return err
 	}
 	return h.Do(func() error {
-		addr, err := netlink.ParseAddr(address.String())
+		l, err := netlink.LinkByName(link)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", link, err)
 		}
-		link, err := netlink.LinkByName(LinkName)
-		if err != nil {
-			return fmt.Errorf("%s: %w", LinkName, err)
+		if err := netlink.AddrAdd(l, addr); err != nil {
+			return fmt.Errorf("%s: add %s: %w", link, address, err)
 		}
-		if err := netlink.AddrAdd(link, addr); err != nil {
-			return fmt.Errorf("%s: add %v: %w", LinkName, address, err)
-		}
-		return netlink.LinkSetUp(link)
+		return netlink.LinkSetUp(l)
 	})
 }
 
-// addPort adds a port to the bridge whose other end is eth0 of a namespace.
-func addPort(name string, peer int) error {
-	bridge, err := netlink.LinkByName(bridgeName)
+// addPort adds a port to a bridge whose other end is a link of a namespace.
+func addPort(bridge, port, link string, peer int) error {
+	master, err := netlink.LinkByName(bridge)
 	if err != nil {
 		return err
 	}
-	port := &netlink.Veth{
-		LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: bridge.Attrs().Index},
-		PeerName:      LinkName,
+	veth := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: port, MasterIndex: master.Attrs().Index},
+		PeerName:      link,
 		PeerNamespace: netlink.NsFd(peer),
 	}
-	if err := netlink.LinkAdd(port); err != nil {
-		return fmt.Errorf("port %s: add: %w", name, err)
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("port %s: add: %w", port, err)
 	}
-	return netlink.LinkSetUp(port)
+	return netlink.LinkSetUp(veth)
 }
 
 // SetLink brings the host's interface up or down, as an administrator would.

@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// bridgeName is the switch's own interface; each host has a port beside it.
+// bridgeName is the switch's bridge of eth0; each host has a port beside it.
 const bridgeName = "br0"
 
 // A Lab is a switch and the hosts plugged into it.
@@ -48,7 +48,7 @@ func New(t TB) *Lab {
 		t.Fatalf("%v", err)
 	}
 	l.sw = sw
-	if err := l.sw.Do(addBridge); err != nil {
+	if err := l.sw.Do(func() error { return addBridge(bridgeName) }); err != nil {
 		t.Fatalf("switch: %v", err)
 	}
 	return l
@@ -69,7 +69,7 @@ func (l *Lab) Host(name, address string) *Host {
 	}
 	h.Address = prefix.Addr()
 	l.hosts = append(l.hosts, h)
-	if err := h.plugIn(prefix); err != nil {
+	if err := h.plugIn(bridgeName, name, LinkName, address); err != nil {
 		l.t.Fatalf("host %s: %v", name, err)
 	}
 	return h
@@ -104,16 +104,16 @@ func (l *Lab) remove() {
 	}
 }
 
-// addBridge makes the switch: no spanning tree, so that ports forward at once,
+// addBridge makes a switch: no spanning tree, so that ports forward at once,
 // and no snooping, so that multicast reaches every port.
-func addBridge() error {
+func addBridge(name string) error {
 	snooping := false
 	bridge := &netlink.Bridge{
-		LinkAttrs:         netlink.LinkAttrs{Name: bridgeName},
+		LinkAttrs:         netlink.LinkAttrs{Name: name},
 		MulticastSnooping: &snooping,
 	}
 	if err := netlink.LinkAdd(bridge); err != nil {
-		return fmt.Errorf("%s: add: %w", bridgeName, err)
+		return fmt.Errorf("%s: add: %w", name, err)
 	}
 	return netlink.LinkSetUp(bridge)
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,7 +26,8 @@ const (
 	NeedNetns      Need = "netns"      // root, and a kernel with namespaces
 	NeedIPVS       Need = "ipvs"       // ip_vs in the kernel, and ipvsadm
 	NeedPostfix    Need = "postfix"    // the mail server's programs
-	NeedKeepalived Need = "keepalived" // the peer to work with
+	NeedKeepalived Need = "keepalived" // a peer to work with
+	NeedFRR        Need = "frr"        // another peer: zebra, vrrpd and vtysh
 	NeedNginx      Need = "nginx"      // the web server
 	NeedTcpdump    Need = "tcpdump"    // to capture packets
 )
@@ -68,6 +70,8 @@ func (n Need) check() error {
 		return program("ipvsadm")
 	case NeedPostfix:
 		return program(postfixMaster)
+	case NeedFRR:
+		return errors.Join(program(frrZebra), program(frrVRRP), program(frrShell))
 	case NeedKeepalived, NeedNginx, NeedTcpdump:
 		return program(string(n))
 	}

@@ -44,8 +44,10 @@ func New() *LAN {
 	}
 }
 
-// Dial is a vrrp.DialFunc for the host with this address. A second port of a
-// host replaces its first, as a restarted process does.
+// Dial is a vrrp.DialFunc for the host with this address, IPv4 or IPv6. Its port
+// hears the group of the router's configuration, or in unicast mode what is sent
+// to the host. A second port of a host replaces its first, as a restarted
+// process does.
 func (l *LAN) Dial(host netip.Addr) vrrp.DialFunc {
 	return func(ifname string, c vrrp.Config) (vrrp.Conn, error) {
 		l.mu.Lock()
@@ -53,7 +55,10 @@ func (l *LAN) Dial(host netip.Addr) vrrp.DialFunc {
 		if l.down[host] {
 			return nil, fmt.Errorf("interface %s: down", ifname)
 		}
-		p := &port{lan: l, host: host, unicast: c.Unicast(), changed: make(chan struct{})}
+		p := &port{lan: l, host: host, hears: c.MulticastGroup(), changed: make(chan struct{})}
+		if c.Unicast() {
+			p.hears = host
+		}
 		l.ports[host] = p
 		return p, nil
 	}
@@ -100,11 +105,12 @@ func (l *LAN) Break(host netip.Addr, err error) {
 	l.set(func() { l.ports[host].change(func() { l.ports[host].broken = err }) })
 }
 
-// Inject delivers a message to every port as if from sent it with this TTL.
+// Inject delivers a message to every port as if from sent it with this TTL, to
+// from's own port too.
 func (l *LAN) Inject(from, to netip.Addr, ttl uint8, message []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.deliver(from, to, ttl, message)
+	l.deliver(nil, from, to, ttl, message)
 }
 
 func (l *LAN) set(change func()) {
@@ -113,11 +119,10 @@ func (l *LAN) set(change func()) {
 	change()
 }
 
-// deliver needs l.mu.
-func (l *LAN) deliver(from, to netip.Addr, ttl uint8, message []byte) {
+// deliver hands a message to every port but the sender's. It needs l.mu.
+func (l *LAN) deliver(sender *port, from, to netip.Addr, ttl uint8, message []byte) {
 	for host, p := range l.ports {
-		mine := to == vrrp.Group && !p.unicast || to == host && p.unicast
-		if host == from || !mine || l.down[host] || l.cut[[2]netip.Addr{from, host}] {
+		if p == sender || to != p.hears || l.down[host] || l.cut[[2]netip.Addr{from, host}] {
 			continue
 		}
 		p.put(vrrp.Packet{Payload: slices.Clone(message), Source: from, Destination: to, TTL: ttl})
@@ -126,9 +131,9 @@ func (l *LAN) deliver(from, to netip.Addr, ttl uint8, message []byte) {
 
 // port is a host's vrrp.Conn.
 type port struct {
-	lan     *LAN
-	host    netip.Addr
-	unicast bool
+	lan   *LAN
+	host  netip.Addr
+	hears netip.Addr // the destination of what it gets
 
 	mu       sync.Mutex
 	queue    []vrrp.Packet
@@ -225,7 +230,7 @@ func (p *port) Write(message []byte, to netip.Addr) error {
 	if l.tap != nil {
 		l.tap(f)
 	}
-	l.deliver(p.host, to, vrrp.TTL, message)
+	l.deliver(p, p.host, to, vrrp.TTL, message)
 	return nil
 }
 

@@ -1,0 +1,61 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The paths. A verb is a POST to /v1/vrrp/INSTANCE/VERB; its body is a JSON
+// object, or empty.
+const (
+	statusPath = "/v1/status"
+	vrrpPath   = "/v1/vrrp/"
+)
+
+// ErrNotRunning means that nobody listens on the socket.
+var ErrNotRunning = errors.New("lvsd is not running")
+
+// The codes of an Error. They do not change.
+const (
+	// CodeUnknownInstance: no VRRP instance has this name.
+	CodeUnknownInstance = "unknown_instance"
+	// CodeNoTakeover: no other node became MASTER in time.
+	CodeNoTakeover = "no_takeover"
+	// CodeBadRequest: the request makes no sense.
+	CodeBadRequest = "bad_request"
+	// CodeFailed: the daemon could not do it.
+	CodeFailed = "failed"
+)
+
+// Error is what the daemon answers when it does not do what it was asked for:
+// {"error": {"code": ..., "message": ...}}.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Error is the message.
+func (e *Error) Error() string { return e.Message }
+
+type errorBody struct {
+	Error *Error `json:"error"`
+}
+
+// giveUpRequest and the others are the bodies of the verbs.
+type giveUpRequest struct {
+	// Timeout is how long to wait for another MASTER, such as "1m0s".
+	Timeout string `json:"timeout"`
+}
+
+type giveUpAnswer struct {
+	Master string `json:"master"`
+}
+
+type priorityRequest struct {
+	// Priority is 1..254; 0 is as configured.
+	Priority int `json:"priority"`
+}
+
+func badRequest(format string, args ...any) error {
+	return &Error{CodeBadRequest, fmt.Sprintf(format, args...)}
+}

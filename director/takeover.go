@@ -1,0 +1,101 @@
+package director
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/vrrp"
+)
+
+// takeOver puts the VIPs of instances that have just become MASTER on their
+// interfaces and announces them, before the complete reconciliation, which
+// reads and changes much that takes longer. It does nothing that a complete one
+// would not do, and nothing out of order: the virtual services stand in every
+// role, and a REDIRECT rule goes after the VIP has come. What fails here is
+// tried again there, and reported.
+func (d *Director) takeOver(ctx context.Context, facts Facts, owned Owned) {
+	want := d.newlyWanted(facts)
+	if len(want.VIPs) == 0 {
+		return
+	}
+	addresses, err := d.Kernel.Addresses(ctx)
+	if err != nil {
+		return
+	}
+	have := Snapshot{Addresses: addresses}.State(owned)
+	done, _ := Apply(ctx, d.Kernel, diffVIPs(have, want).coming)
+	d.logOps(done, true)
+	for _, op := range done {
+		op.applyTo(have)
+	}
+	d.arrived(done)
+	withheld := d.withheld()
+	for vip := range have.VIPs {
+		if withheld.Has(vip.Addr) {
+			delete(have.VIPs, vip)
+		}
+	}
+	d.announcer.hold(d.holdings(have), time.Now())
+}
+
+// newlyWanted holds the VIPs of instances that were not MASTER at the last
+// reconciliation. It is empty as long as the configuration has not been applied
+// completely once, because then the virtual services come first.
+func (d *Director) newlyWanted(facts Facts) State {
+	want := NewState()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if facts.Stopping || d.status.settled != facts.Config {
+		return want
+	}
+	for _, instance := range facts.Config.VRRP {
+		name := instance.Router.Name
+		if facts.Roles[name] != vrrp.Master || d.status.masters.Has(name) {
+			continue
+		}
+		for _, vip := range instance.VIPs {
+			want.VIPs.Add(vip.VIP)
+		}
+	}
+	return want
+}
+
+// mastersOf are the instances that are MASTER.
+func mastersOf(c *config.Config, roles map[string]vrrp.Role) Set[string] {
+	masters := Set[string]{}
+	for _, instance := range c.VRRP {
+		if roles[instance.Router.Name] == vrrp.Master {
+			masters.Add(instance.Router.Name)
+		}
+	}
+	return masters
+}
+
+// withheld are the VIPs that neighbours must not be told of yet: a rule takes
+// every packet to them, also those of connections that IPVS knows.
+func (d *Director) withheld() Set[netip.Addr] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	vips := Set[netip.Addr]{}
+	for rule := range d.status.have.Redirects {
+		if !rule.NewOnly {
+			vips.Add(rule.VIP)
+		}
+	}
+	return vips
+}
+
+// arrived makes the announcer begin again with VIPs that were put on their
+// interfaces: neighbours may have forgotten them, or learned of another host.
+func (d *Director) arrived(done []Op) {
+	for _, op := range done {
+		switch op := op.(type) {
+		case AddVIP:
+			d.announcer.forget(op.VIP.Address)
+		case EditVIP:
+			d.announcer.forget(op.VIP.Address)
+		}
+	}
+}
