@@ -37,13 +37,20 @@ type batch struct {
 	count  int
 }
 
+// restDelay is between the first announcement of a burst that begins a holding
+// and the others: hundreds of VIPs are told of once before any is repeated.
+const restDelay = 20 * time.Millisecond
+
 // announcement is where one address is in its schedule.
 type announcement struct {
 	garp config.GARP
 	// epoch tells one holding of the address from the next.
 	epoch uint64
-	// bursts counts the full bursts already sent, up to 2.
+	// told counts what was sent of the first burst, up to 1, bursts the full
+	// bursts already sent, up to 2.
+	told   int
 	bursts int
+	began  time.Time
 	due    time.Time
 	// last is when it was last announced.
 	last time.Time
@@ -82,7 +89,7 @@ func (a *announcer) hold(addresses map[netif.Address]holding, now time.Time) {
 			old.garp = holding.garp
 			continue
 		}
-		a.held[address] = &announcement{garp: holding.garp, epoch: holding.epoch, due: now}
+		a.held[address] = &announcement{garp: holding.garp, epoch: holding.epoch, began: now, due: now}
 	}
 	a.signal()
 }
@@ -182,8 +189,12 @@ func (s *announcement) advance(now time.Time) (count int) {
 	s.last = now
 	switch s.bursts {
 	case 0:
-		s.bursts, s.due = 1, now.Add(s.garp.Delay)
-		return s.garp.Count
+		if s.told == 0 && s.garp.Count > 1 {
+			s.told, s.due = 1, now.Add(restDelay)
+			return 1
+		}
+		s.bursts, s.due = 1, s.began.Add(s.garp.Delay)
+		return s.garp.Count - s.told
 	case 1:
 		s.bursts, count = 2, s.garp.Count
 	default:

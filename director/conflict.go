@@ -251,9 +251,11 @@ func (c *conflicts) look(now time.Time) (probes map[string][]netip.Addr, wait ti
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var due time.Time
+	var news changes
 	for who, known := range c.seen {
-		due = sooner(due, c.judge(who, known, now))
+		due = sooner(due, c.judge(who, known, now, &news))
 	}
+	news.log(c.log)
 	probes = map[string][]netip.Addr{}
 	for at, v := range c.held {
 		if !v.probe.IsZero() && !v.probe.After(now) {
@@ -273,7 +275,7 @@ func (c *conflicts) look(now time.Time) (probes map[string][]netip.Addr, wait ti
 
 // judge moves one conflict on and returns when it must be looked at again; zero
 // is never.
-func (c *conflicts) judge(who claimant, known *conflict, now time.Time) time.Time {
+func (c *conflicts) judge(who claimant, known *conflict, now time.Time, news *changes) time.Time {
 	v := c.held[who.place]
 	switch known.phase {
 	case suspected:
@@ -289,8 +291,7 @@ func (c *conflicts) judge(who claimant, known *conflict, now time.Time) time.Tim
 			return due
 		}
 		known.phase = going
-		c.log.Warn("another host has a VIP of this MASTER, announcing it again",
-			"vip", who.addr, "interface", who.ifname, "mac", who.mac)
+		news.begun = append(news.begun, who)
 		c.again(v.address, conflictPause, now)
 		return known.last.Add(v.patience())
 	case going:
@@ -298,8 +299,7 @@ func (c *conflicts) judge(who claimant, known *conflict, now time.Time) time.Tim
 			return known.last.Add(v.patience())
 		}
 		known.phase = over
-		c.log.Info("no other host has the VIP any more, or this node is not MASTER any more",
-			"vip", who.addr, "interface", who.ifname, "mac", who.mac, "heard", known.count)
+		news.ended = append(news.ended, who)
 	}
 	return time.Time{}
 }

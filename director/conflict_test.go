@@ -81,10 +81,10 @@ func TestAddressConflict(t *testing.T) {
 		if diff := cmp.Diff(want, n.director.Status().Conflicts); diff != "" {
 			t.Errorf("when nothing was heard for a while (-want +got):\n%s", diff)
 		}
-		if got := strings.Count(n.log.String(), "another host has a VIP"); got != 1 {
+		if got := strings.Count(n.log.String(), "another host has VIPs of this MASTER"); got != 1 {
 			t.Errorf("the conflict is logged %d times\n%s", got, n.log)
 		}
-		if got := strings.Count(n.log.String(), "no other host has the VIP any more"); got != 1 {
+		if got := strings.Count(n.log.String(), "no other host has the VIPs any more"); got != 1 {
 			t.Errorf("its end is logged %d times\n%s", got, n.log)
 		}
 		n.kernel.takeProbed()
@@ -149,6 +149,28 @@ func TestVirtualRouterIsNoConflict(t *testing.T) {
 	}
 }
 
+// TestConflictsOfOneHostAreOneLine: a host that was left with all VIPs is one
+// story, another host is another.
+func TestConflictsOfOneHostAreOneLine(t *testing.T) {
+	var all changes
+	for host := range byte(2) {
+		for n := range byte(200) {
+			who := claimant{place{"eth0", netip.AddrFrom4([4]byte{192, 0, 2, n})}, netif.MAC{2, 0, 0, 0, 0, host}}
+			all.begun = append(all.begun, who)
+		}
+	}
+	var b strings.Builder
+	all.log(slog.New(slog.NewTextHandler(&b, nil)))
+	for _, want := range []string{"mac=02:00:00:00:00:00", "mac=02:00:00:00:00:01", `vips="192.0.2.0 192.0.2.1 192.0.2.2 192.0.2.3 and 196 more"`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
+	}
+	if lines := strings.Count(b.String(), "\n"); lines != 2 {
+		t.Errorf("%d lines, want one for each host", lines)
+	}
+}
+
 // TestConflictsAreBounded: whoever invents hardware addresses fills no memory.
 func TestConflictsAreBounded(t *testing.T) {
 	c := newConflicts(nil, slog.New(slog.DiscardHandler), func(netif.Address, time.Duration, time.Time) {})
@@ -200,14 +222,20 @@ func TestAnnouncementsAreBatched(t *testing.T) {
 		netif.HostAddress("eth0", vipNumber(0)): garp,
 		netif.HostAddress("eth1", vipNumber(2)): garp,
 	}, now)
-	a.sendDue(now)
-	got := Set[sent]{}
-	for len(batches) > 0 {
-		got.Add(<-batches)
-	}
-	want := SetOf(sent{"eth0", "[192.0.2.100 192.0.2.101]", 5}, sent{"eth1", "[192.0.2.102]", 5})
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(sent{})); diff != "" {
-		t.Errorf("announced (-want +got):\n%s", diff)
+	// Every VIP is told of once before any is for the second time.
+	for _, count := range []int{1, 4} {
+		wait := a.sendDue(now)
+		got := Set[sent]{}
+		for len(batches) > 0 {
+			got.Add(<-batches)
+		}
+		want := SetOf(sent{"eth0", "[192.0.2.100 192.0.2.101]", count}, sent{"eth1", "[192.0.2.102]", count})
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(sent{})); diff != "" {
+			t.Errorf("announced (-want +got):\n%s", diff)
+		}
+		if count == 1 {
+			now = now.Add(wait)
+		}
 	}
 	a.again(netif.HostAddress("eth0", vipNumber(1)), time.Second, now)
 	if wait := a.sendDue(now); len(batches) != 0 || wait != time.Second {

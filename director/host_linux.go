@@ -20,6 +20,8 @@ import (
 // the process. What a configuration does not use is not opened.
 type Host struct {
 	network *netif.Conn
+	// announcer has the sockets for ARP and neighbour advertisements.
+	announcer *netif.Announcer
 	tree    sysctl.Tree
 	table   *ipvs.Client
 	rules   *iptables.Table
@@ -46,7 +48,12 @@ func OpenHost() (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{network: network}, nil
+	announcer, err := netif.NewAnnouncer()
+	if err != nil {
+		network.Close()
+		return nil, err
+	}
+	return &Host{network: network, announcer: announcer}, nil
 }
 
 // Prepare implements Kernel.
@@ -74,10 +81,11 @@ func (h *Host) Prepare(c *config.Config) error {
 // Close closes what was opened.
 func (h *Host) Close() error {
 	h.network.Close()
+	err := h.announcer.Close()
 	if h.table != nil {
-		return h.table.Close()
+		err = errors.Join(err, h.table.Close())
 	}
-	return nil
+	return err
 }
 
 // Read implements Kernel.
@@ -264,11 +272,13 @@ func (h *Host) deleteStray(ctx context.Context, text string) error {
 
 // Announce implements Network.
 func (h *Host) Announce(ifname string, addrs []netip.Addr, count int) error {
-	return netif.Announce(ifname, addrs, count)
+	return h.announcer.Announce(ifname, addrs, count)
 }
 
 // Probe implements Network.
-func (h *Host) Probe(ifname string, addrs []netip.Addr) error { return netif.Probe(ifname, addrs) }
+func (h *Host) Probe(ifname string, addrs []netip.Addr) error {
+	return h.announcer.Probe(ifname, addrs)
+}
 
 // Listen implements Network.
 func (h *Host) Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, claimed func(netif.Claim)) error {

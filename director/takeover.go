@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
@@ -25,19 +26,34 @@ func (d *Director) takeOver(ctx context.Context, facts Facts, owned Owned) {
 		return
 	}
 	have := Snapshot{Addresses: addresses}.State(owned)
-	done, _ := Apply(ctx, d.Kernel, diffVIPs(have, want).coming)
-	d.logOps(done, true)
-	for _, op := range done {
-		op.applyTo(have)
+	var all []Op
+	for ops := range slices.Chunk(diffVIPs(have, want).coming, takeOverChunk) {
+		done, _ := Apply(ctx, d.Kernel, ops)
+		for _, op := range done {
+			op.applyTo(have)
+		}
+		d.arrived(done)
+		d.tell(have)
+		all = append(all, done...)
 	}
-	d.arrived(done)
+	d.logOps(all, true)
+	d.tell(have)
+}
+
+// takeOverChunk is how many VIPs are put in place before they are announced:
+// the announcer works on them while the next ones come.
+const takeOverChunk = 16
+
+// tell has the VIPs announced that neighbours may be told of.
+func (d *Director) tell(have State) {
 	withheld := d.withheld()
+	tellable := NewState()
 	for vip := range have.VIPs {
-		if withheld.Has(vip.Addr) {
-			delete(have.VIPs, vip)
+		if !withheld.Has(vip.Addr) {
+			tellable.VIPs.Add(vip)
 		}
 	}
-	d.announcer.hold(d.holdings(have), time.Now())
+	d.announcer.hold(d.holdings(tellable), time.Now())
 }
 
 // newlyWanted holds the VIPs of instances that were not MASTER at the last

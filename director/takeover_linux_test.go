@@ -45,7 +45,7 @@ func BenchmarkTakeOver(b *testing.B) {
 					if err := netns.Set(here); err != nil {
 						return err
 					}
-					return netif.Announce(ifname, addrs, count)
+					return host.Announce(ifname, addrs, count)
 				}
 				d.status.settled = c
 				d.instances["relay"] = &instance{config: *relay, role: vrrp.Master, epoch: 1}

@@ -71,6 +71,7 @@ func TestVIPsPutBackAreAnnounced(t *testing.T) {
 			n.kernel.changed()
 			synctest.Wait()
 			n.want(relayState(n.config, vrrp.Master))
+			advance(restDelay)
 			if got := n.kernel.takeAnnounced(); got != 5 {
 				t.Errorf("%v was put back and announced %d times, want 5", vip, got)
 			}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lvsd/lvsd/director"
 	"github.com/lvsd/lvsd/integration/lab"
@@ -68,12 +70,7 @@ func TestSplitBrain(t *testing.T) {
 	})
 	p.stage("the other one puts everything right", func(*testing.T) {
 		told(p.first, backup1, master1, master1)
-		p.lab.WaitFor("another announcement", func() error {
-			if printed := announced.Print(); !strings.Contains(printed, hostVIP) {
-				return fmt.Errorf("none of %s: %q", hostVIP, printed)
-			}
-			return nil
-		})
+		p.lab.WaitFor("another announcement", func() error { return p.first.announced(announced, "has yielded") })
 		p.first.wait("no notice", func(i director.InstanceStatus) bool { return !standing(i, "two_masters", p.second) })
 		if over := p.first.logged("VRRP notice is over", "kind=two_masters", "peer=10.99.0.2 "); over != 1 {
 			p.Fatalf("its end was told %d times", over)
@@ -86,6 +83,29 @@ func TestSplitBrain(t *testing.T) {
 		told(p.first, backup1, master1, master1)
 		told(p.second, backup2, master2, backup2)
 	})
+}
+
+// announced is an error unless the node has announced the VIP since it logged the
+// words.
+func (n *node) announced(capture *lab.Capture, words string) error {
+	var since time.Time
+	for line := range strings.Lines(n.daemon.Output()) {
+		if stamp, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " "); strings.Contains(line, words) {
+			since, _ = time.Parse(time.RFC3339Nano, stamp)
+		}
+	}
+	if since.IsZero() {
+		return fmt.Errorf("%s has not logged %q", n.Name, words)
+	}
+	printed := capture.Print()
+	for line := range strings.Lines(printed) {
+		stamp, _, _ := strings.Cut(line, " ")
+		seconds, err := strconv.ParseFloat(stamp, 64)
+		if err == nil && seconds >= float64(since.UnixMilli())/1000 && strings.Contains(line, hostVIP) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has not announced %s since %v: %s", n.Name, hostVIP, since, printed)
 }
 
 // standing tells whether the instance's status shows the notice about the node.
@@ -116,7 +136,7 @@ func TestAddressConflict(t *testing.T) {
 		p.lab.WaitFor("the MASTER to name it", func() error { return p.first.names(rival, hostVIP, globalVIP6) })
 		p.hears(p.second, 5)
 		for _, vip := range []string{hostVIP, globalVIP6} {
-			if lines := p.first.logged("level=WARN", "vip="+vip+" ", "mac="+rival.MAC()); lines != 1 {
+			if lines := p.first.logged("level=WARN", "mac="+rival.MAC(), vip); lines != 1 {
 				t.Errorf("%d lines of %s in the log", lines, vip)
 			}
 		}

@@ -22,7 +22,8 @@ type Conn interface {
 	// Source is the address adverts are sent from.
 	Source() netip.Addr
 	// Read waits for a packet. It returns os.ErrDeadlineExceeded once the read
-	// deadline has passed, even if packets are waiting.
+	// deadline has passed, even if packets are waiting; now and then it does so
+	// too early.
 	Read() (Packet, error)
 	// Poll is Read without waiting and whatever the deadline:
 	// os.ErrDeadlineExceeded if no packet is there.

@@ -46,6 +46,7 @@ type socket struct {
 	family  family
 	file    *os.File
 	raw     syscall.RawConn
+	alarm   *alarm
 	ifname  string
 	index   int
 	source  netip.Addr
@@ -81,6 +82,9 @@ func Dial(ifname string, c Config) (Conn, error) {
 	s := &socket{family: f, file: os.NewFile(uintptr(fd), "vrrp "+ifname), ifname: ifname, index: ifi.Index, source: source}
 	if s.raw, err = s.file.SyscallConn(); err == nil {
 		err = s.Up()
+	}
+	if err == nil {
+		s.alarm, err = newAlarm(s.ring)
 	}
 	if err != nil {
 		s.Close()
@@ -152,9 +156,31 @@ func usable(f family, ifi *net.Interface, a netip.Addr) bool {
 
 func (s *socket) Source() netip.Addr { return s.source }
 
-func (s *socket) SetReadDeadline(t time.Time) error { return s.file.SetReadDeadline(t) }
+// SetReadDeadline sets the alarm for a time to come. One that rang just now may
+// end the wait before its time.
+func (s *socket) SetReadDeadline(t time.Time) error {
+	wait := time.Until(t)
+	if t.IsZero() || wait <= 0 {
+		return s.file.SetReadDeadline(t)
+	}
+	if err := s.file.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	return s.alarm.set(wait)
+}
 
-func (s *socket) Close() error { return s.file.Close() }
+// ring ends the wait that the alarm was set for.
+func (s *socket) ring() {
+	// It fails only on a closed socket, which nobody waits on.
+	_ = s.file.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (s *socket) Close() error {
+	if s.alarm != nil {
+		s.alarm.close()
+	}
+	return s.file.Close()
+}
 
 func (s *socket) Read() (Packet, error) { return s.receive(true) }
 

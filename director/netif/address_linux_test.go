@@ -262,8 +262,9 @@ func BenchmarkAnnounce200(b *testing.B) {
 	for i := range addrs {
 		addrs[i] = netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
 	}
+	announcer := newTestAnnouncer(b)
 	for b.Loop() {
-		if err := Announce("left", addrs, 5); err != nil {
+		if err := announcer.Announce("left", addrs, 5); err != nil {
 			b.Fatal(err)
 		}
 	}

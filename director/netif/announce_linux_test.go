@@ -51,7 +51,7 @@ func TestAnnounceOnTheWire(t *testing.T) {
 		round = append(round, frame)
 	}
 	const count = 3
-	if err := Announce("left", addrs, count); err != nil {
+	if err := newTestAnnouncer(t).Announce("left", addrs, count); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range slices.Repeat(round, count) {
@@ -59,6 +59,52 @@ func TestAnnounceOnTheWire(t *testing.T) {
 			t.Errorf("on the wire %x, want frame %d %x", got, i, want)
 		}
 	}
+}
+
+// TestAnnounceOnNewInterface: one that was made anew under its old name gets a
+// socket of its own.
+func TestAnnounceOnNewInterface(t *testing.T) {
+	namespace(t)
+	announcer := newTestAnnouncer(t)
+	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.100")}
+	indexes := map[int]bool{}
+	for range 2 {
+		if err := announcer.Announce("left", addrs, 1); err != nil {
+			t.Fatal(err)
+		}
+		link, err := netlink.LinkByName("left")
+		if err != nil {
+			t.Fatal(err)
+		}
+		indexes[announcer.conns["left"].index] = true
+		if !indexes[link.Attrs().Index] {
+			t.Errorf("socket on %v, left is %d", indexes, link.Attrs().Index)
+		}
+		if err := netlink.LinkDel(link); err != nil {
+			t.Fatal(err)
+		}
+		if err := announcer.Announce("left", addrs, 1); err == nil {
+			t.Error("no error while it is absent")
+		}
+		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "left"}, PeerName: "right"}); err != nil {
+			t.Fatal(err)
+		}
+		setUp(t, "left", true)
+		setUp(t, "right", true)
+	}
+	if len(indexes) != 2 {
+		t.Errorf("indexes %v, want two", indexes)
+	}
+}
+
+func newTestAnnouncer(t testing.TB) *Announcer {
+	t.Helper()
+	announcer, err := NewAnnouncer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = announcer.Close() })
+	return announcer
 }
 
 // nextAnnounced skips what the kernel sends of its own.
@@ -89,14 +135,15 @@ func TestSilentInterfaces(t *testing.T) {
 	}
 	setUp(t, "noarp", true)
 	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.100")}
+	announcer := newTestAnnouncer(t)
 	for _, name := range []string{"lo", "noarp"} {
-		if _, speaks, err := speaker(name); err != nil || speaks {
-			t.Errorf("%s speaks to neighbours: %v, %v", name, speaks, err)
+		if link, err := announcer.links.ask(name); err != nil || !link.silent() {
+			t.Errorf("%s speaks to neighbours: %+v, %v", name, link, err)
 		}
-		if err := Announce(name, addrs, 1); err != nil {
+		if err := announcer.Announce(name, addrs, 1); err != nil {
 			t.Errorf("announce on %s: %v", name, err)
 		}
-		if err := Probe(name, addrs); err != nil {
+		if err := announcer.Probe(name, addrs); err != nil {
 			t.Errorf("probe on %s: %v", name, err)
 		}
 	}
@@ -123,11 +170,12 @@ func TestListenHearsWhoAnswers(t *testing.T) {
 		await[Claim{"left", addr, there}] = true
 	}
 	timeout := time.After(deadline)
+	announcer := newTestAnnouncer(t)
 	for len(await) > 0 {
-		if err := Announce("left", addrs, 1); err != nil {
+		if err := announcer.Announce("left", addrs, 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := Probe("left", addrs); err != nil {
+		if err := announcer.Probe("left", addrs); err != nil {
 			t.Fatal(err)
 		}
 		select {
@@ -171,8 +219,9 @@ func TestListenKnowsItself(t *testing.T) {
 	}
 	heard, ended, stop := listenHere(t, []netip.Addr{addr})
 	timeout := time.After(deadline)
+	announcer := newTestAnnouncer(t)
 	for {
-		if err := sendFrames(right, frames, 1); err != nil {
+		if err := announcer.sendFrames("right", right.Index, frames, 1); err != nil {
 			t.Fatal(err)
 		}
 		select {

@@ -25,11 +25,11 @@ const ownInterval = time.Second
 // error when nothing can be heard. Both functions must not block; they may be
 // called from two goroutines at once.
 func Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, claimed func(Claim)) error {
-	iface, speaks, err := speaker(ifname)
+	there, err := askLink(ifname)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", ifname, err)
 	}
-	if !speaks {
+	if there.silent() {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
@@ -39,7 +39,7 @@ func Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, clai
 	}
 	defer handle.Close()
 	l := &listener{handle: handle, ifname: ifname, held: held, claimed: claimed}
-	arp, err := packet.Listen(iface, packet.Raw, unix.ETH_P_ARP, nil)
+	arp, err := packet.Listen(&net.Interface{Index: there.index, Name: ifname}, packet.Raw, unix.ETH_P_ARP, nil)
 	if err != nil {
 		return fmt.Errorf("listen for ARP on %s: %w", ifname, err)
 	}

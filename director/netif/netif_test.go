@@ -70,7 +70,7 @@ func TestAbsentInterface(t *testing.T) {
 	if err := conn.Delete(absent.Address); err != nil {
 		t.Errorf("delete: %v", err)
 	}
-	if err := Probe("absent", []netip.Addr{absent.Addr}); err == nil {
+	if err := newTestAnnouncer(t).Probe("absent", []netip.Addr{absent.Addr}); err == nil {
 		t.Error("probe: no error")
 	}
 	if err := Listen(t.Context(), "absent", nil, nil); err == nil {
@@ -86,7 +86,7 @@ func TestAbsentInterface(t *testing.T) {
 	if _, err := conn.Up("absent"); err == nil {
 		t.Error("up: no error")
 	}
-	if err := Announce("absent", []netip.Addr{absent.Addr}, 1); err == nil {
+	if err := newTestAnnouncer(t).Announce("absent", []netip.Addr{absent.Addr}, 1); err == nil {
 		t.Error("announce: no error")
 	}
 }

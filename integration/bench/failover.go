@@ -69,7 +69,7 @@ func benchFailover(t lab.TB, o options, w io.Writer) {
 
 // runTrial repeats one case, the contestants taking turns.
 func runTrial(t lab.TB, o options, c trial) result {
-	r := result{trial: c, samples: map[string][]sample{}}
+	r := result{trial: c, samples: map[string][]sample{}, failed: map[string]error{}}
 	var pairs []*pair
 	for _, contestant := range contestants() {
 		p := newPair(t, contestant, c)
@@ -82,11 +82,19 @@ func runTrial(t lab.TB, o options, c trial) result {
 			watch = longWatch
 		}
 		for _, p := range pairs {
-			s, busy := p.quietSample(o, watch)
+			name := p.contestant.name
+			if r.failed[name] != nil {
+				continue
+			}
+			s, busy, err := p.quietSample(o, watch)
+			if err != nil {
+				r.failed[name] = err
+				continue
+			}
 			if busy {
 				r.busy++
 			}
-			r.samples[p.contestant.name] = append(r.samples[p.contestant.name], s)
+			r.samples[name] = append(r.samples[name], s)
 		}
 	}
 	return r
@@ -109,9 +117,9 @@ func newPair(t lab.TB, c contestant, tr trial) *pair {
 		t.Fatalf("bench: %v", err)
 	}
 	p.nodes[0].start()
-	p.await("a to be MASTER", func() error { return p.nodes[0].is("MASTER") })
+	l.WaitFor("a to be MASTER", func() error { return p.nodes[0].is("MASTER") })
 	p.nodes[1].start()
-	p.await("one MASTER and one BACKUP", p.settled)
+	l.WaitFor("one MASTER and one BACKUP", p.settled)
 	if p.prober, err = probe(p.client, p.probed); err != nil {
 		t.Fatalf("bench: %v", err)
 	}
@@ -127,30 +135,33 @@ func (p *pair) close() {
 }
 
 // quietSample repeats a repetition that fell on a busy time, a few times.
-func (p *pair) quietSample(o options, watch time.Duration) (s sample, busy bool) {
+func (p *pair) quietSample(o options, watch time.Duration) (s sample, busy bool, err error) {
 	for range tries {
 		l := startLoad()
-		s = p.repetition(watch)
+		if s, err = p.repetition(watch); err != nil {
+			return s, false, err
+		}
 		if busy = l.percent() > o.busy; !busy {
 			break
 		}
 	}
-	return s, busy
+	return s, busy, nil
 }
 
 // repetition lets the MASTER fail, waits for the other to take over, watches it
-// for a while and brings the first back as BACKUP.
-func (p *pair) repetition(watch time.Duration) sample {
+// for a while and brings the first back as BACKUP. It fails if the daemons do
+// not come to rest.
+func (p *pair) repetition(watch time.Duration) (sample, error) {
+	if err := p.await("rest", p.steady); err != nil {
+		return sample{}, err
+	}
 	old, next := p.nodes[p.master], p.nodes[1-p.master]
-	p.steady(old)
 	p.fail(old)
-	p.await(next.Name+" to be MASTER", func() error { return next.is("MASTER") })
-	p.await("the client to hear of it", func() error { return p.answered(next) })
+	err := p.await("the other to be MASTER", func() error { return errors.Join(next.is("MASTER"), p.answered(next)) })
 	p.pause(watch)
 	s := p.measure(p.observer.take(), old, next)
 	p.repair(old)
-	p.await("one MASTER and one BACKUP", p.settled)
-	return s
+	return s, err
 }
 
 // settled is nil when the roles are dealt, and remembers how. A daemon that
@@ -168,23 +179,25 @@ func (p *pair) settled() error {
 	return errors.Join(errs...)
 }
 
-// steady waits until nothing is in motion any more: for a while, only the MASTER
-// has advertised and answered.
-func (p *pair) steady(master *node) {
-	p.await(master.Name+" to be the only MASTER", func() error {
-		p.observer.take()
-		p.pause(max(steadyWatch, 2*p.trial.protocol.interval))
-		seen := p.observer.peek()
-		for _, s := range seen {
-			if s.mac != master.mac {
-				return fmt.Errorf("%s", summary(seen))
-			}
+// steady is nil when the roles are dealt and nothing is in motion: for a while,
+// only the MASTER has advertised and answered.
+func (p *pair) steady() error {
+	if err := p.settled(); err != nil {
+		return err
+	}
+	master := p.nodes[p.master]
+	p.observer.take()
+	p.pause(max(steadyWatch, 2*p.trial.protocol.interval))
+	seen := p.observer.peek()
+	for _, s := range seen {
+		if s.mac != master.mac {
+			return fmt.Errorf("not only %s: %s", master.Name, summary(seen))
 		}
-		if lastAdvert(seen, master.mac).IsZero() {
-			return fmt.Errorf("no advert; %s", summary(seen))
-		}
-		return p.answered(master)
-	})
+	}
+	if lastAdvert(seen, master.mac).IsZero() {
+		return fmt.Errorf("no advert: %s", summary(seen))
+	}
+	return p.answered(master)
 }
 
 // answered is nil when every probed VIP has answered from the node.
@@ -198,12 +211,16 @@ func (p *pair) answered(n *node) error {
 	return nil
 }
 
-// await waits until the condition is nil.
-func (p *pair) await(what string, condition func() error) {
+// await waits until the condition is nil, but not for ever.
+func (p *pair) await(what string, condition func() error) error {
 	deadline := time.Now().Add(p.lab.Scaled(hopeless))
-	for err := condition(); err != nil; err = condition() {
-		if time.Now().After(deadline) || p.Context().Err() != nil {
-			p.Fatalf("waiting for %s: %v", what, err)
+	for {
+		err := condition()
+		switch {
+		case err == nil:
+			return nil
+		case time.Now().After(deadline) || p.Context().Err() != nil:
+			return fmt.Errorf("%s: waiting for %s: %w", p.contestant.name, what, err)
 		}
 		p.pause(pollInterval)
 	}

@@ -34,7 +34,6 @@ const binaryVariable = "LVSD_BINARY"
 type options struct {
 	repeat int
 	only   string
-	settle time.Duration
 	last   time.Duration
 	busy   float64
 }

@@ -14,6 +14,8 @@ import (
 type result struct {
 	trial   trial
 	samples map[string][]sample
+	// failed says why a contestant was given up.
+	failed map[string]error
 	// busy counts the repetitions during which the machine was busy, again and
 	// again.
 	busy int
@@ -33,6 +35,10 @@ func (r result) String() string {
 	fmt.Fprintf(&b, "%v:", r.trial)
 	for _, c := range contestants() {
 		s := r.samples[c.name]
+		if err := r.failed[c.name]; err != nil {
+			fmt.Fprintf(&b, "  %s given up after %d repetitions: %v", c.name, len(s), err)
+			continue
+		}
 		fmt.Fprintf(&b, "  %s outage %v, beyond %v, gap %.2f", c.name,
 			milliseconds(median(s, outage)), milliseconds(median(s, beyond)), slices.Max(each(s, gap)))
 	}
@@ -74,20 +80,52 @@ func printFailover(w io.Writer, o options, results []result) {
 	fmt.Fprintf(w, "Medians of %d repetitions, lvsd and keepalived taking turns. Outage: the longest time that a VIP did not\n", o.repeat)
 	fmt.Fprintf(w, "answer, of the first, the middle and the last VIP. Beyond: from the old MASTER's last advert until they answer\n")
 	fmt.Fprintf(w, "from the new one, less what the protocol allows. Gap: the longest pause between two adverts of the new MASTER,\n")
-	fmt.Fprintf(w, "the worst of all repetitions, in intervals.\n\n")
+	fmt.Fprintf(w, "the worst of all repetitions, in intervals. No rest: the two daemons did not come to have one MASTER.\n\n")
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "protocol\tfault\tVIPs\toutage lvsd\tkeepalived\tbeyond lvsd\tkeepalived\tgap lvsd\tkeepalived\t")
 	for _, r := range results {
-		a, b := r.samples["lvsd"], r.samples["keepalived"]
 		fmt.Fprintf(table, "%v\t%s\t%d\t", r.trial.protocol, r.trial.fault, r.trial.vips)
 		if !r.judged() {
-			fmt.Fprintf(table, "the machine was too busy to tell\t\t\t\t\t\t\n")
+			fmt.Fprintf(table, "too busy to tell\t\t\t\t\t\t\n")
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.2f\t%.2f\t\n",
-			milliseconds(median(a, outage)), milliseconds(median(b, outage)),
-			milliseconds(median(a, beyond)), milliseconds(median(b, beyond)),
-			slices.Max(each(a, gap)), slices.Max(each(b, gap)))
+		for _, field := range []func(contestant) string{r.outage, r.beyond, r.gap} {
+			for _, c := range contestants() {
+				fmt.Fprintf(table, "%s\t", field(c))
+			}
+		}
+		fmt.Fprintln(table)
 	}
 	_ = table.Flush() // what it writes to reports its own errors
+	for _, r := range results {
+		for _, c := range contestants() {
+			if err := r.failed[c.name]; err != nil {
+				fmt.Fprintf(w, "\n%v: given up after %d repetitions: %v\n", r.trial, len(r.samples[c.name]), err)
+			}
+		}
+	}
+}
+
+// unsteady stands for the figures of a contestant that was given up.
+const unsteady = "no rest"
+
+func (r result) outage(c contestant) string {
+	if r.failed[c.name] != nil {
+		return unsteady
+	}
+	return milliseconds(median(r.samples[c.name], outage))
+}
+
+func (r result) beyond(c contestant) string {
+	if r.failed[c.name] != nil {
+		return unsteady
+	}
+	return milliseconds(median(r.samples[c.name], beyond))
+}
+
+func (r result) gap(c contestant) string {
+	if r.failed[c.name] != nil {
+		return unsteady
+	}
+	return fmt.Sprintf("%.2f", slices.Max(each(r.samples[c.name], gap)))
 }

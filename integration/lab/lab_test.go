@@ -40,6 +40,25 @@ func TestHostsReachEachOther(t *testing.T) {
 	}
 }
 
+func TestSegment(t *testing.T) {
+	Require(t, NeedNetns)
+	l := New(t)
+	a, b := l.Host("a", "10.77.0.1/24"), l.Host("b", "10.77.0.2/24")
+	s := l.Segment("other")
+	s.Plug(a, "eth1", "10.78.0.1/24")
+	s.Plug(b, "eth1", "10.78.0.2/24")
+	over := func(address string) error {
+		_, err := a.Try("ping", "-n", "-c", "1", "-W", "2", address)
+		return err
+	}
+	l.WaitFor("a to reach b over the segment", func() error { return over("10.78.0.2") })
+	s.SetCable(b, false)
+	if err := over("10.78.0.2"); err == nil {
+		t.Error("b answers over the segment with its cable pulled")
+	}
+	l.WaitFor("a to reach b beside it", func() error { return ping(a, b) })
+}
+
 func TestHostHasItsOwnWorld(t *testing.T) {
 	Require(t, NeedNetns)
 	l := New(t)

@@ -150,7 +150,7 @@ func (r *Relay) StartLVSD() {
 	r.cluster.t.Helper()
 	r.LVSD = r.Start(lab.Command{
 		Name: "lvsd",
-		Args: []string{Binary(r.cluster.t), "run", "-c", r.cluster.Config, "--run-dir", r.run},
+		Args: []string{Binary(r.cluster.t), "run", "-c", r.cluster.Config, "--run-dir", r.run, "--state-dir", r.run},
 	})
 }
 
@@ -165,7 +165,7 @@ func (r *Relay) Status() (director.Status, error) {
 func (r *Relay) CLI(arguments ...string) string {
 	r.cluster.t.Helper()
 	if slices.Contains(arguments, "status") {
-		arguments = append(arguments, "--run-dir", r.run)
+		arguments = append(arguments, "--run-dir", r.run, "--state-dir", r.run)
 	}
 	return r.Run(Binary(r.cluster.t), arguments...)
 }
