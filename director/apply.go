@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -22,6 +23,9 @@ type Kernel interface {
 	Read(ctx context.Context, sysctls []string) (Snapshot, error)
 	// Addresses returns only the addresses of what Read would, which is quick.
 	Addresses(ctx context.Context) ([]netif.VIP, error)
+	// DoVIPs is Do for each of several operations that are all AddVIP or all
+	// DeleteVIP, faster; the errors are in their order.
+	DoVIPs(ctx context.Context, ops []Op) []error
 	// Do carries out one operation. Making what is there, or removing what is
 	// not, is no error.
 	Do(ctx context.Context, op Op) error
@@ -33,18 +37,45 @@ type Kernel interface {
 func Apply(ctx context.Context, kernel Kernel, ops []Op) (done []Op, err error) {
 	var failed failures
 	var errs []error
-	for _, op := range ops {
-		if failed.forbid(op) {
-			continue
-		}
-		if err := kernel.Do(ctx, op); err != nil {
+	take := func(op Op, err error) {
+		if err != nil {
 			failed.record(op, err)
 			errs = append(errs, &opError{op, err})
-			continue
+			return
 		}
 		done = append(done, op)
 	}
+	for len(ops) > 0 {
+		run := vipRun(ops)
+		switch op := ops[0]; {
+		case run > 1:
+			for i, err := range kernel.DoVIPs(ctx, ops[:run]) {
+				take(ops[i], err)
+			}
+		case !failed.forbid(op):
+			take(op, kernel.Do(ctx, op))
+		}
+		ops = ops[run:]
+	}
 	return done, errors.Join(errs...)
+}
+
+// vipRun is how many operations the kernel may take at once: VIPs that come, or
+// VIPs that go, one after the other.
+func vipRun(ops []Op) int {
+	n := 1
+	for n < len(ops) && isVIP(ops[n]) && reflect.TypeOf(ops[n]) == reflect.TypeOf(ops[0]) {
+		n++
+	}
+	return n
+}
+
+func isVIP(op Op) bool {
+	switch op.(type) {
+	case AddVIP, DeleteVIP:
+		return true
+	}
+	return false
 }
 
 // opError is an operation that failed.

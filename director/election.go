@@ -10,10 +10,6 @@ import (
 // whom no event tells, and for what the network did not tell.
 const lookInterval = time.Second
 
-// lookPause is the least time between two looks: each change of an address is an
-// event, and a takeover changes hundreds while it must be quick.
-const lookPause = 5 * time.Millisecond
-
 // watchElection follows links, trackers, notices and rivals until ctx ends. It
 // has its own goroutine: a link that goes down must not wait for kernel work.
 func (d *Director) watchElection(ctx context.Context) {
@@ -25,7 +21,7 @@ func (d *Director) watchElection(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if !pause(ctx, lookPause) {
+		if ctx.Err() != nil {
 			return
 		}
 	}

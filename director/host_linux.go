@@ -22,9 +22,9 @@ type Host struct {
 	network *netif.Conn
 	// announcer has the sockets for ARP and neighbour advertisements.
 	announcer *netif.Announcer
-	tree    sysctl.Tree
-	table   *ipvs.Client
-	rules   *iptables.Table
+	tree      sysctl.Tree
+	table     *ipvs.Client
+	rules     *iptables.Table
 	// lockWait is what rules was opened with.
 	lockWait time.Duration
 	// listed is what the last complete listing of the rules found.
@@ -172,6 +172,24 @@ func (h *Host) readRules(ctx context.Context, s *Snapshot) error {
 		h.heldAt = time.Now()
 	}
 	return err
+}
+
+// DoVIPs implements Kernel.
+func (h *Host) DoVIPs(_ context.Context, ops []Op) []error {
+	var come []netif.VIP
+	var leave []netif.Address
+	for _, op := range ops {
+		switch op := op.(type) {
+		case AddVIP:
+			come = append(come, op.VIP)
+		case DeleteVIP:
+			leave = append(leave, op.VIP.Address)
+		}
+	}
+	if len(leave) > 0 {
+		return h.network.DeleteAll(leave)
+	}
+	return h.network.AddAll(come)
 }
 
 // Do implements Kernel.

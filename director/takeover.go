@@ -42,7 +42,7 @@ func (d *Director) takeOver(ctx context.Context, facts Facts, owned Owned) {
 
 // takeOverChunk is how many VIPs are put in place before they are announced:
 // the announcer works on them while the next ones come.
-const takeOverChunk = 16
+const takeOverChunk = 50
 
 // tell has the VIPs announced that neighbours may be told of.
 func (d *Director) tell(have State) {

@@ -140,7 +140,7 @@ func TestNAT(t *testing.T) {
 	}
 	run := l.Dir("run")
 	lvsd := gateway.Start(lab.Command{
-		Name: "lvsd", Args: []string{relay.Binary(t), "run", "-c", path, "--run-dir", run},
+		Name: "lvsd", Args: []string{relay.Binary(t), "run", "-c", path, "--run-dir", run, "--state-dir", run},
 	})
 	status := func() (director.Status, error) {
 		return control.Status(t.Context(), filepath.Join(run, "lvsd.sock"))

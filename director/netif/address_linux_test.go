@@ -255,6 +255,78 @@ func BenchmarkAddDelete200(b *testing.B) {
 	}
 }
 
+// TestAddAll: it is Add for each, whatever the VIP is, and says which failed.
+func TestAddAll(t *testing.T) {
+	conn := namespace(t)
+	vips := []VIP{
+		HostVIP("left", netip.MustParseAddr("192.0.2.1")),
+		HostVIP("absent", netip.MustParseAddr("192.0.2.2")),
+		{
+			Address: Address{"right", netip.MustParseAddr("198.51.100.3"), 24}, Scope: ScopeLink,
+			Label: "right:vip", Broadcast: netip.MustParseAddr("198.51.100.255"),
+		},
+		HostVIP("left", netip.MustParseAddr("2001:db8::4")),
+		{Address: Address{"right", netip.MustParseAddr("2001:db8:5::5"), 64}},
+	}
+	for n := range 3 * maxBatch {
+		vips = append(vips, HostVIP("left", netip.AddrFrom4([4]byte{203, 0, 113, byte(n)})))
+	}
+	for range 2 { // the second time they are there already
+		for i, err := range conn.AddAll(vips) {
+			if failed := err != nil; failed != (vips[i].Interface == "absent") {
+				t.Errorf("%v: %v", vips[i], err)
+			}
+		}
+	}
+	all, err := conn.Addresses(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, vip := range vips {
+		if there := slices.Contains(all, vip); there != (vip.Interface != "absent") {
+			t.Errorf("%v is there: %v", vip, there)
+		}
+	}
+	defer func() {
+		var addresses []Address
+		for _, vip := range vips {
+			addresses = append(addresses, vip.Address)
+		}
+		for range 2 { // the second time they are gone already
+			for i, err := range conn.DeleteAll(addresses) {
+				if err != nil {
+					t.Errorf("delete %v: %v", vips[i], err)
+				}
+			}
+		}
+		left, err := conn.Addresses(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, vip := range vips {
+			if slices.Contains(left, vip) {
+				t.Errorf("%v was not deleted", vip)
+			}
+		}
+	}()
+	// What the kernel was not told with the address is as Add tells it.
+	one := HostVIP("left", netip.MustParseAddr("2001:db8::6"))
+	if err := conn.Add(one); err != nil {
+		t.Fatal(err)
+	}
+	flags := map[string]int{}
+	list, err := netlink.AddrList(nil, unix.AF_INET6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		flags[a.IP.String()] = a.Flags
+	}
+	if flags["2001:db8::4"] != flags["2001:db8::6"] || flags["2001:db8::4"]&unix.IFA_F_DEPRECATED == 0 {
+		t.Errorf("flags %x by AddAll, %x by Add", flags["2001:db8::4"], flags["2001:db8::6"])
+	}
+}
+
 // BenchmarkAnnounce200 is one burst.
 func BenchmarkAnnounce200(b *testing.B) {
 	namespace(b)

@@ -27,6 +27,7 @@ type Conn struct {
 	handle *netlink.Handle
 	// strict is a handle whose route listings the kernel filters.
 	strict *netlink.Handle
+	batch  *batch
 
 	mu sync.Mutex
 	// indexes are the interfaces by name, as the last listing had them: one
@@ -51,7 +52,13 @@ func Open() (*Conn, error) {
 		handle.Close()
 		return nil, fmt.Errorf("rtnetlink: %w", err)
 	}
-	return &Conn{handle: handle, strict: strict, indexes: map[string]int{}}, nil
+	batch, err := openBatch()
+	if err != nil {
+		handle.Close()
+		strict.Close()
+		return nil, err
+	}
+	return &Conn{handle: handle, strict: strict, batch: batch, indexes: map[string]int{}}, nil
 }
 
 func openHandle() (*netlink.Handle, error) {
@@ -70,6 +77,7 @@ func openHandle() (*netlink.Handle, error) {
 func (c *Conn) Close() {
 	c.handle.Close()
 	c.strict.Close()
+	c.batch.close()
 }
 
 // Up reports whether the interface is up and has a carrier. An interface that

@@ -15,6 +15,9 @@ import (
 // receiveBuffer holds the events that come while changed is running, in bytes.
 const receiveBuffer = 1 << 20
 
+// watchPause is the least time between two calls of Watch's function.
+const watchPause = 5 * time.Millisecond
+
 // groups are the multicast groups of rtnetlink(7) that Watch hears, and routes
 // those of them whose messages are about routes.
 var groups = []int{
@@ -43,6 +46,12 @@ func (c *Conn) Watch(ctx context.Context, changed func()) error {
 	buffer := make([]byte, 1<<16)
 	for {
 		changed()
+		// Hundreds of changes in a row are one: each call costs the time that a
+		// takeover needs.
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchPause):
+		}
 		err := receive(raw.Read, buffer)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -165,7 +165,7 @@ func (r *Relay) Status() (director.Status, error) {
 func (r *Relay) CLI(arguments ...string) string {
 	r.cluster.t.Helper()
 	if slices.Contains(arguments, "status") {
-		arguments = append(arguments, "--run-dir", r.run, "--state-dir", r.run)
+		arguments = append(arguments, "--run-dir", r.run)
 	}
 	return r.Run(Binary(r.cluster.t), arguments...)
 }
