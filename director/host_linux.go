@@ -58,6 +58,11 @@ func OpenHost() (*Host, error) {
 
 // Prepare implements Kernel.
 func (h *Host) Prepare(c *config.Config) error {
+	for _, v := range c.VRRP {
+		for _, vip := range v.VIPs {
+			h.announcer.Open(vip.Interface)
+		}
+	}
 	if len(c.Services) > 0 && h.table == nil {
 		table, err := ipvs.Open()
 		if err != nil {

@@ -67,6 +67,11 @@ func TestAnnounceOnNewInterface(t *testing.T) {
 	namespace(t)
 	announcer := newTestAnnouncer(t)
 	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.100")}
+	announcer.Open("absent")
+	announcer.Open("left")
+	if len(announcer.conns) != 1 {
+		t.Errorf("open on %v, want on left", announcer.conns)
+	}
 	indexes := map[int]bool{}
 	for range 2 {
 		if err := announcer.Announce("left", addrs, 1); err != nil {

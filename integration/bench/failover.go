@@ -187,7 +187,7 @@ func (p *pair) steady() error {
 	}
 	master := p.nodes[p.master]
 	p.observer.take()
-	p.pause(max(steadyWatch, 2*p.trial.protocol.interval))
+	p.pause(max(steadyWatch, 6*p.trial.protocol.interval/5))
 	seen := p.observer.peek()
 	for _, s := range seen {
 		if s.mac != master.mac {
