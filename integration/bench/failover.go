@@ -27,7 +27,7 @@ const (
 
 // sample is what one repetition measured.
 type sample struct {
-	// outage is the longest time that a probed VIP did not answer.
+	// outage is the longest row of unanswered probes of a VIP, as a time.
 	outage time.Duration
 	// beyond is the time from the old MASTER's last advert until every probed
 	// VIP has answered from the new one, less what the protocol allows.
@@ -77,7 +77,7 @@ func runTrial(t lab.TB, o options, c trial) result {
 		pairs = append(pairs, p)
 	}
 	for n := range o.repeat {
-		watch := max(shortWatch, 6*c.protocol.interval/5)
+		watch := shortWatch
 		if n == 0 {
 			watch = longWatch
 		}
@@ -300,21 +300,25 @@ func lastAdvert(seen []sighting, mac string) time.Time {
 	return last
 }
 
-// longestSilence is the longest time between two answers of a VIP, whoever
-// gave them, less the time between two probes.
+// longestSilence is the longest row of probes of a VIP that nobody answered, as
+// a time. When the probes were sent does not matter: a client that was held up
+// has not lost anything.
 func longestSilence(seen []sighting, vip netip.Addr) time.Duration {
-	var longest time.Duration
-	var before time.Time
-	for _, s := range seen {
+	var longest, lost uint16
+	var before *sighting
+	for i, s := range seen {
 		if s.advert || s.vip != vip {
 			continue
 		}
-		if !before.IsZero() {
-			longest = max(longest, s.at.Sub(before))
+		if before != nil {
+			lost = s.probe - before.probe - 1 // the number wraps around
 		}
-		before = s.at
+		if lost < 1<<15 { // else it is an older one, late
+			longest = max(longest, lost)
+		}
+		before = &seen[i]
 	}
-	return max(0, longest-probeInterval)
+	return time.Duration(longest) * probeInterval
 }
 
 // longestPause is the longest time between two adverts of one sender.

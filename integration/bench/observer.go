@@ -25,6 +25,8 @@ type sighting struct {
 	advert   bool
 	priority uint8
 	vip      netip.Addr
+	// probe is the number of the answered probe.
+	probe uint16
 }
 
 // observer sees, on the client's interface, adverts and the answers to probes.
@@ -151,6 +153,7 @@ func decode(frame []byte, at time.Time) (sighting, bool) {
 		return s, true
 	case unix.IPPROTO_ICMP:
 		s.vip = netip.AddrFrom4([4]byte(frame[ethernet+12:]))
+		s.probe = binary.BigEndian.Uint16(body[6:])
 		return s, body[0] == 0
 	}
 	return sighting{}, false

@@ -77,8 +77,8 @@ func milliseconds(d time.Duration) string {
 
 // printFailover prints the table.
 func printFailover(w io.Writer, o options, results []result) {
-	fmt.Fprintf(w, "Medians of %d repetitions, lvsd and keepalived taking turns. Outage: the longest time that a VIP did not\n", o.repeat)
-	fmt.Fprintf(w, "answer, of the first, the middle and the last VIP. Beyond: from the old MASTER's last advert until they answer\n")
+	fmt.Fprintf(w, "Medians of %d repetitions, lvsd and keepalived taking turns. Outage: the longest row of probes, one each\n", o.repeat)
+	fmt.Fprintf(w, "millisecond, that the first, the middle or the last VIP left unanswered. Beyond: from the old MASTER's last advert until they answer\n")
 	fmt.Fprintf(w, "from the new one, less what the protocol allows. Gap: the longest pause between two adverts of the new MASTER,\n")
 	fmt.Fprintf(w, "the worst of all repetitions, in intervals. No rest: the two daemons did not come to have one MASTER.\n\n")
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
