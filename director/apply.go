@@ -9,7 +9,6 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
-	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/iptables"
 )
 
@@ -21,8 +20,6 @@ type Kernel interface {
 	// Read returns what the kernel holds now, and the values of the named
 	// kernel parameters.
 	Read(ctx context.Context, sysctls []string) (Snapshot, error)
-	// Addresses returns only the addresses of what Read would, which is quick.
-	Addresses(ctx context.Context) ([]netif.VIP, error)
 	// DoVIPs is Do for each of several operations that are all AddVIP or all
 	// DeleteVIP, faster; the errors are in their order.
 	DoVIPs(ctx context.Context, ops []Op) []error

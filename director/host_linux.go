@@ -126,9 +126,6 @@ func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 	return s, nil
 }
 
-// Addresses implements Kernel.
-func (h *Host) Addresses(ctx context.Context) ([]netif.VIP, error) { return h.network.Addresses(ctx) }
-
 // readRouting lists the tagged routes and rules. It is left out where there are
 // none and no configuration names any: to find none among the million routes of
 // a router takes the kernel a while.

@@ -111,12 +111,6 @@ func (m *model) Do(_ context.Context, op Op) error {
 	return nil
 }
 
-func (m *model) Addresses(context.Context) ([]netif.VIP, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Collect(maps.Keys(m.state.VIPs)), m.unreadable
-}
-
 func (m *model) Announce(_ string, addrs []netip.Addr, count int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -34,7 +34,7 @@ type observation struct {
 // done without the lock: what changes meanwhile wakes the loop again.
 func (d *Director) reconcile(ctx context.Context, stopping bool) error {
 	facts, owned, changed := d.facts(stopping)
-	d.takeOver(ctx, facts, owned)
+	d.takeOver(ctx, facts)
 	snapshot, err := d.Kernel.Read(ctx, d.watchedSysctls(facts.Config))
 	if err != nil {
 		err = fmt.Errorf("read the kernel's state: %w", err)

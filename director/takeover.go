@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,18 +15,18 @@ import (
 // interfaces and announces them, before the complete reconciliation, which
 // reads and changes much that takes longer. It does nothing that a complete one
 // would not do, and nothing out of order: the virtual services stand in every
-// role, and a REDIRECT rule goes after the VIP has come. What fails here is
-// tried again there, and reported.
-func (d *Director) takeOver(ctx context.Context, facts Facts, owned Owned) {
+// role, and a REDIRECT rule goes after the VIP has come. What fails here, or has
+// changed since the kernel was last read, is put right there.
+func (d *Director) takeOver(ctx context.Context, facts Facts) {
 	want := d.newlyWanted(facts)
 	if len(want.VIPs) == 0 {
 		return
 	}
-	addresses, err := d.Kernel.Addresses(ctx)
-	if err != nil {
-		return
-	}
-	have := Snapshot{Addresses: addresses}.State(owned)
+	// To ask the kernel again takes longer than to add a VIP.
+	have := NewState()
+	d.mu.Lock()
+	have.VIPs = maps.Clone(d.status.have.VIPs)
+	d.mu.Unlock()
 	var all []Op
 	for ops := range slices.Chunk(diffVIPs(have, want).coming, takeOverChunk) {
 		done, _ := Apply(ctx, d.Kernel, ops)
@@ -37,7 +38,6 @@ func (d *Director) takeOver(ctx context.Context, facts Facts, owned Owned) {
 		all = append(all, done...)
 	}
 	d.logOps(all, true)
-	d.tell(have)
 }
 
 // takeOverChunk is how many VIPs are put in place before they are announced:

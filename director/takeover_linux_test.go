@@ -50,7 +50,7 @@ func BenchmarkTakeOver(b *testing.B) {
 				d.status.settled = c
 				d.instances["relay"] = &instance{config: *relay, role: vrrp.Master, epoch: 1}
 				facts := Facts{Config: c, Roles: map[string]vrrp.Role{"relay": vrrp.Master}}
-				d.takeOver(b.Context(), facts, d.owned)
+				d.takeOver(b.Context(), facts)
 				sent := make(chan time.Duration)
 				go func() { sent <- d.announcer.sendDue(time.Now()) }()
 				<-heard
