@@ -123,10 +123,7 @@ func (a *announcer) again(address netif.Address, pause time.Duration, now time.T
 
 // signal makes run look at what is due.
 func (a *announcer) signal() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
+	nudge(a.wake)
 }
 
 // run sends until ctx ends.

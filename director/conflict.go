@@ -120,10 +120,7 @@ func (c *conflicts) hold(addresses map[netif.Address]holding, now time.Time) {
 }
 
 func (c *conflicts) signal() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
+	nudge(c.wake)
 }
 
 // claimed takes a claim from a listener. It does not block. One from the virtual

@@ -344,10 +344,7 @@ func pause(ctx context.Context, delay time.Duration) bool {
 
 // signal makes the loop look at what changed. It does not block.
 func (d *Director) signal() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
+	nudge(d.wake)
 }
 
 func (d *Director) currentConfig() *config.Config {
@@ -384,4 +381,13 @@ func specs(c *config.Config) []healthcheck.Spec {
 		}
 	}
 	return all
+}
+
+// nudge wakes up the goroutine that reads wake, a channel with room for one. It
+// does not block: a nudge that was not heard yet stands for this one too.
+func nudge(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
 }

@@ -29,10 +29,7 @@ func (d *Director) watchElection(ctx context.Context) {
 
 // lookAgain makes watchElection look at what changed. It does not block.
 func (d *Director) lookAgain() {
-	select {
-	case d.look <- struct{}{}:
-	default:
-	}
+	nudge(d.look)
 }
 
 // evaluate makes every instance's priority and faults what links and trackers
