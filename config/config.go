@@ -12,6 +12,7 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/track"
 	"github.com/lvsd/lvsd/vrrp"
 )
@@ -19,9 +20,14 @@ import (
 // Config is a valid configuration as it applies to one node: overrides by host
 // name are resolved, defaults are filled in.
 type Config struct {
-	Global   Global
-	Sysctl   Sysctl
-	VRRP     []VRRP
+	Global Global
+	Sysctl Sysctl
+	IPVS   IPVS
+	// Sync is nil where connections are not synchronised.
+	Sync *Sync
+	VRRP []VRRP
+	// Accept is what this node takes as a real server of others' services.
+	Accept   []Accept
 	Groups   []SyncGroup
 	Trackers []Tracker
 	Services []VirtualService
@@ -48,6 +54,70 @@ type Global struct {
 	// LockWait bounds how long one iptables call waits for the xtables lock, in
 	// whole seconds; default 1s, range 1s..60s.
 	LockWait time.Duration
+	// OnDrift is what is done about changes of somebody else's.
+	OnDrift OnDrift
+}
+
+// OnDrift is what is done about what somebody else changed in the kernel.
+type OnDrift string
+
+// The two ways.
+const (
+	// Repair puts it right at once. It is the default.
+	Repair OnDrift = "repair"
+	// Report leaves it and says so in log and status.
+	Report OnDrift = "report"
+)
+
+// IPVS holds what concerns all virtual services.
+type IPVS struct {
+	// Timeouts of idle connections; zero leaves the kernel's.
+	Timeouts ipvs.Timeouts
+	// Sysctls are kernel parameters by their full dotted name, all below
+	// net.ipv4.vs. They are set whether or not Sysctl.Manage.
+	Sysctls map[string]string
+}
+
+// SyncDaemons is which synchronisation daemons run.
+type SyncDaemons string
+
+// The two ways.
+const (
+	// SyncBoth: sender and receiver on every node in every role, so that
+	// nothing waits in a sender that is stopped. It is the default.
+	SyncBoth SyncDaemons = "both"
+	// SyncFollow: the sender on the MASTER, the receiver on every other node.
+	// A former MASTER's sender stops when its queue is empty.
+	SyncFollow SyncDaemons = "follow"
+)
+
+// Sync is the synchronisation of connections between directors (ip_vs_sync).
+type Sync struct {
+	// Instance is the VRRP instance whose role the daemons follow.
+	Instance string
+	Daemons  SyncDaemons
+	// Interface is that of Instance unless set.
+	Interface string
+	// ID is 1..255, the instance's VRID unless set; it is the same on every
+	// node.
+	ID uint8
+	// MaxLen, Group, Port and TTL are as in ipvs.Daemon; zero is the kernel's
+	// default.
+	MaxLen uint16
+	Group  netip.Addr
+	Port   uint16
+	TTL    uint8
+}
+
+// Accept makes this node a real server that takes what directors send to it for
+// VIPs that it does not hold: the VIPs stand on lo or on a tunnel device, and
+// ARP does not tell of them.
+type Accept struct {
+	VIPs []netip.Addr
+	// Forwarding is ipvs.DirectRoute or ipvs.Tunnel.
+	Forwarding ipvs.Forwarding
+	// Decapsulations are those of Tunnel, at least one.
+	Decapsulations []netif.Decapsulation
 }
 
 // Sysctl says what to do about kernel parameters that lvsd needs.
@@ -87,6 +157,11 @@ type VRRP struct {
 	// forwards to it, by a REDIRECT rule for each VIP.
 	ServeOnBackup bool
 	Redirect      RedirectScope
+	// KeepConnections makes connections that this node serves itself survive
+	// the loss of mastership: the VIPs stand on lo in every role, and IPVS
+	// leaves packets alone while BACKUP. It needs ServeOnBackup, and a Sync of
+	// this instance.
+	KeepConnections bool
 	// KeepRedirectOnStop leaves the rule in place at a clean stop, because the
 	// other directors still send this node its share. Default true.
 	KeepRedirectOnStop bool
@@ -203,26 +278,106 @@ type VirtualService struct {
 	// "tcp 192.0.2.1:25".
 	Name string
 	// IPVS is the kernel's view of the service.
+	//
+	// A table of the file with several addresses or ports is several services
+	// of one Name here, with equal real servers.
 	IPVS       ipvs.Service
 	Forwarding ipvs.Forwarding
 	OnFailure  OnFailure
-	// RealServers in file order. Sorry is used while none of them is up.
+	// RealServers in file order. Sorry is used while Quorum is not met.
 	RealServers []RealServer
 	Sorry       *SorryServer
+	Quorum      Quorum
+	// SlowStart is how long the weight of a real server that recovered takes
+	// to rise from 1 to the full; 0 is at once.
+	SlowStart time.Duration
+	Hooks     ServiceHooks
+	// Omega runs the hooks for down, of servers and quorum, at a clean stop.
+	Omega bool
+	// Marks are rules that give packets the service's firewall mark.
+	Marks []iptables.Mark
+	// SNAT, of NAT only, hides clients behind this node.
+	SNAT *SNAT
+}
+
+// SNAT is the source of packets to a real server.
+type SNAT struct {
+	// Source is an address of this node; zero is that of the outgoing
+	// interface.
+	Source netip.Addr
+}
+
+// Quorum is how much must be up for a service to be in order.
+type Quorum struct {
+	// Weight is the least sum of the weights of the real servers that are up;
+	// 0 counts as 1.
+	Weight int
+	// Hysteresis keeps the answer steady: lost below Weight-Hysteresis,
+	// regained at Weight+Hysteresis. It is less than Weight.
+	Hysteresis int
+}
+
+// ServiceHooks are the commands of a service: argv, the first an absolute path.
+// Appended are "SERVICE" name and UP or DOWN, or "SERVER" name address and UP
+// or DOWN.
+type ServiceHooks struct {
+	QuorumUp, QuorumDown, ServerUp, ServerDown []string
+	// Timeout bounds one run; default 30s.
+	Timeout time.Duration
+	// Environment is added to the hook's environment.
+	Environment map[string]string
 }
 
 // RealServer is a real server of a service.
 type RealServer struct {
-	Address netip.AddrPort
+	// Host is the name that the file gave in place of an address; empty if it
+	// gave an address. WithAddresses makes of a server with a name one server
+	// for each of its addresses; before that, Address holds only the port.
+	Host       string
+	Address    netip.AddrPort
+	Forwarding ipvs.Forwarding
+	// Tunnel is how packets are wrapped, of ipvs.Tunnel only.
+	Tunnel ipvs.TunnelInfo
 	// Weight is 0..65535 while up.
 	Weight       int
 	Upper, Lower uint32
 	// Checks must all pass for the server to be up; none means always up.
 	Checks []healthcheck.Spec
+	// WeightChecks change the weight and nothing else.
+	WeightChecks []WeightCheck
 }
 
-// SorryServer takes the connections while no real server is up.
+// WeightCheck is a check that makes a real server's weight depend on its
+// result.
+type WeightCheck struct {
+	Check healthcheck.Spec
+	// Weight is -65535..65535: positive, it is added while the check passes;
+	// negative, it is taken away while it fails. The sum is kept within
+	// 0..65535.
+	Weight int
+}
+
+// SorryMode is what becomes of the real servers that are up when the quorum is
+// lost and the sorry server comes.
+type SorryMode string
+
+// The two ways.
+const (
+	// SorryReplaces: they go, as their on_failure says. It is the default.
+	SorryReplaces SorryMode = "replace"
+	// SorryBeside: they stay.
+	SorryBeside SorryMode = "beside"
+)
+
+// SorryServer takes the connections while the quorum is not met.
 type SorryServer struct {
 	Address    netip.AddrPort
 	Forwarding ipvs.Forwarding
+	Tunnel     ipvs.TunnelInfo
+	// Weight is 1 unless set.
+	Weight int
+	// Inhibit keeps it in the table with weight 0 while it is not needed, so
+	// that its connections end in peace.
+	Inhibit bool
+	Mode    SorryMode
 }

@@ -180,10 +180,11 @@ func readRealServers(s *service, checks []check) []RealServer {
 func readRealServer(t *table, s *service, checks []check) RealServer {
 	defer t.close()
 	server := RealServer{
-		Address: readTarget(t, s, s.Forwarding),
-		Weight:  read(t, "weight", integer(0, 65535)).or(1),
-		Upper:   uint32(read(t, "upper_connections", integer(0, math.MaxUint32)).or(0)),
-		Lower:   uint32(read(t, "lower_connections", integer(0, math.MaxUint32)).or(0)),
+		Address:    readTarget(t, s, s.Forwarding),
+		Forwarding: s.Forwarding,
+		Weight:     read(t, "weight", integer(0, 65535)).or(1),
+		Upper:      uint32(read(t, "upper_connections", integer(0, math.MaxUint32)).or(0)),
+		Lower:      uint32(read(t, "lower_connections", integer(0, math.MaxUint32)).or(0)),
 	}
 	if server.Lower > server.Upper {
 		t.fail(t.at("lower_connections"), "%d is above upper_connections, %d, expected at most that", server.Lower, server.Upper)
@@ -223,7 +224,7 @@ func readSorryServer(s *service) *SorryServer {
 	}
 	defer t.close()
 	forwarding := readForwarding(t, s.Forwarding, "the service's")
-	sorry := &SorryServer{Address: readTarget(t, s, forwarding), Forwarding: forwarding}
+	sorry := &SorryServer{Address: readTarget(t, s, forwarding), Forwarding: forwarding, Weight: 1, Mode: SorryReplaces}
 	for _, server := range s.RealServers {
 		if server.Address == sorry.Address && sorry.Address.IsValid() {
 			t.fail(t.at("address"), "%s is a real server of this service, expected another", sorry.Address)

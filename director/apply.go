@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -20,12 +19,12 @@ type Kernel interface {
 	// Read returns what the kernel holds now, and the values of the named
 	// kernel parameters.
 	Read(ctx context.Context, sysctls []string) (Snapshot, error)
-	// DoVIPs is Do for each of several operations that are all AddVIP or all
-	// DeleteVIP, faster; the errors are in their order.
-	DoVIPs(ctx context.Context, ops []Op) []error
-	// Do carries out one operation. Making what is there, or removing what is
-	// not, is no error.
-	Do(ctx context.Context, op Op) error
+	// Do carries out operations that belong to one batch, in their order, and
+	// returns the error of each: all AddVIP, all DeleteVIP, all changes of the
+	// IPVS table, or a single one of any other kind. One that fails does not
+	// stop the others. Making what is there, or removing what is not, is no
+	// error.
+	Do(ctx context.Context, ops []Op) []error
 }
 
 // Apply carries out the operations in order and returns those that succeeded.
@@ -34,45 +33,57 @@ type Kernel interface {
 func Apply(ctx context.Context, kernel Kernel, ops []Op) (done []Op, err error) {
 	var failed failures
 	var errs []error
-	take := func(op Op, err error) {
-		if err != nil {
-			failed.record(op, err)
-			errs = append(errs, &opError{op, err})
-			return
-		}
-		done = append(done, op)
-	}
 	for len(ops) > 0 {
-		run := vipRun(ops)
-		switch op := ops[0]; {
-		case run > 1:
-			for i, err := range kernel.DoVIPs(ctx, ops[:run]) {
-				take(ops[i], err)
-			}
-		case !failed.forbid(op):
-			take(op, kernel.Do(ctx, op))
+		batch := ops[:batchLength(ops)]
+		ops = ops[len(batch):]
+		if len(batch) == 1 && failed.forbid(batch[0]) {
+			continue
 		}
-		ops = ops[run:]
+		for i, err := range kernel.Do(ctx, batch) {
+			switch op := batch[i]; {
+			case err == nil:
+				done = append(done, op)
+			case failed.forbid(op):
+				// It failed because an earlier one of the batch did.
+			default:
+				failed.record(op, err)
+				errs = append(errs, &opError{op, err})
+			}
+		}
 	}
 	return done, errors.Join(errs...)
 }
 
-// vipRun is how many operations the kernel may take at once: VIPs that come, or
-// VIPs that go, one after the other.
-func vipRun(ops []Op) int {
+// batchLength is how many of the next operations the kernel may take at once.
+func batchLength(ops []Op) int {
 	n := 1
-	for n < len(ops) && isVIP(ops[n]) && reflect.TypeOf(ops[n]) == reflect.TypeOf(ops[0]) {
+	for kind := batchOf(ops[0]); kind != batchNone && n < len(ops) && batchOf(ops[n]) == kind; {
 		n++
 	}
 	return n
 }
 
-func isVIP(op Op) bool {
+// opBatch is a kind of operations that the kernel may be given many of at once.
+type opBatch uint8
+
+const (
+	batchNone opBatch = iota // one by one
+	batchAddVIPs
+	batchDeleteVIPs
+	batchTable
+)
+
+// batchOf is the batch that an operation may be part of.
+func batchOf(op Op) opBatch {
 	switch op.(type) {
-	case AddVIP, DeleteVIP:
-		return true
+	case AddVIP:
+		return batchAddVIPs
+	case DeleteVIP:
+		return batchDeleteVIPs
+	case AddService, EditService, DeleteService, AddRealServer, EditRealServer, DeleteRealServer:
+		return batchTable
 	}
-	return false
+	return batchNone
 }
 
 // opError is an operation that failed.

@@ -432,7 +432,7 @@ func TestReloadSeedsChangedChecks(t *testing.T) {
 	for i := range next.Services[0].RealServers {
 		next.Services[0].RealServers[i].Checks[0].Interval = time.Minute
 	}
-	added := config.RealServer{Address: netip.MustParseAddrPort("192.0.2.3:25"), Weight: 1}
+	added := config.RealServer{Address: netip.MustParseAddrPort("192.0.2.3:25"), Weight: 1, Forwarding: ipvs.DirectRoute}
 	added.Checks = append(added.Checks, checkOf(added))
 	next.Services[0].RealServers = append(next.Services[0].RealServers, added)
 
@@ -578,7 +578,7 @@ func TestVerdictsReachTheKernel(t *testing.T) {
 	}
 	address := netip.MustParseAddrPort(listener.Addr().String())
 	n := newNode(t, vrrptest.New(), 1)
-	server := config.RealServer{Address: address, Weight: 3}
+	server := config.RealServer{Address: address, Weight: 3, Forwarding: ipvs.DirectRoute}
 	check := checkOf(server)
 	check.Interval = 20 * time.Millisecond
 	server.Checks = []healthcheck.Spec{check}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
@@ -144,67 +143,43 @@ func (h *Host) readRouting(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
-// readRules lists the tagged rules. A second copy of a rule, and a rule that
-// this version would not write, is a stray. While somebody else keeps the
-// xtables lock, the rules are taken to be as they were: VIPs and services must
-// not wait for it.
-func (h *Host) readRules(ctx context.Context, s *Snapshot) error {
-	tagged, err := h.rules.Redirects(ctx)
-	locked := errors.Is(err, iptables.ErrLocked)
-	switch {
-	case err == nil:
-		h.listed = tagged
-	case !locked:
-		return err
-	}
-	seen := Set[iptables.Redirect]{}
-	for _, rule := range h.listed {
-		if !rule.Known || seen.Has(rule.Redirect) {
-			s.Strays = append(s.Strays, strings.Join(rule.Spec, " "))
-			continue
-		}
-		seen.Add(rule.Redirect)
-		s.Redirects = append(s.Redirects, rule.Redirect)
-	}
-	if locked || time.Since(h.heldAt) < holdInterval {
-		s.ConntrackHeld = true
-		return nil
-	}
-	if s.ConntrackHeld, err = h.rules.ConntrackHeld(ctx); s.ConntrackHeld {
-		h.heldAt = time.Now()
-	}
-	return err
-}
-
-// DoVIPs implements Kernel.
-func (h *Host) DoVIPs(_ context.Context, ops []Op) []error {
-	var come []netif.VIP
-	var leave []netif.Address
-	for _, op := range ops {
-		switch op := op.(type) {
-		case AddVIP:
-			come = append(come, op.VIP)
-		case DeleteVIP:
-			leave = append(leave, op.VIP.Address)
-		}
-	}
-	if len(leave) > 0 {
-		return h.network.DeleteAll(leave)
-	}
-	return h.network.AddAll(come)
-}
-
 // Do implements Kernel.
-func (h *Host) Do(ctx context.Context, op Op) error {
+func (h *Host) Do(ctx context.Context, ops []Op) []error {
+	switch batchOf(ops[0]) {
+	case batchAddVIPs:
+		return h.addVIPs(ops)
+	case batchDeleteVIPs:
+		return h.deleteVIPs(ops)
+	case batchTable:
+		return h.changeTable(ops)
+	default:
+		return []error{h.do(ctx, ops[0])}
+	}
+}
+
+func (h *Host) addVIPs(ops []Op) []error {
+	vips := make([]netif.VIP, len(ops))
+	for i, op := range ops {
+		vips[i] = op.(AddVIP).VIP
+	}
+	return h.network.AddAll(vips)
+}
+
+func (h *Host) deleteVIPs(ops []Op) []error {
+	addresses := make([]netif.Address, len(ops))
+	for i, op := range ops {
+		addresses[i] = op.(DeleteVIP).VIP.Address
+	}
+	return h.network.DeleteAll(addresses)
+}
+
+// do carries out an operation that is no part of a batch.
+func (h *Host) do(ctx context.Context, op Op) error {
 	switch op := op.(type) {
 	case SetSysctl:
 		return h.tree.Set(op.Name, op.Value)
-	case AddVIP:
-		return h.network.Add(op.VIP)
 	case EditVIP:
 		return h.network.Replace(op.Old.Address, op.VIP)
-	case DeleteVIP:
-		return h.network.Delete(op.VIP.Address)
 	case AddRoute:
 		return h.network.AddRoute(ctx, op.Route)
 	case DeleteRoute:
@@ -213,11 +188,6 @@ func (h *Host) Do(ctx context.Context, op Op) error {
 		return h.network.AddRule(op.Rule)
 	case DeleteRule:
 		return h.network.DeleteRule(op.Rule)
-	case AddService, EditService, DeleteService, AddRealServer, EditRealServer, DeleteRealServer:
-		if h.table == nil {
-			return fmt.Errorf("IPVS: %w", errNotPrepared)
-		}
-		return h.doTable(op)
 	default:
 		if h.rules == nil {
 			return fmt.Errorf("iptables: %w", errNotPrepared)
@@ -227,68 +197,6 @@ func (h *Host) Do(ctx context.Context, op Op) error {
 }
 
 var errNotPrepared = errors.New("was not opened")
-
-// doTable changes the IPVS table. What was made or removed by somebody else
-// since it was read is made to fit, or let be.
-func (h *Host) doTable(op Op) error {
-	var err error
-	switch op := op.(type) {
-	case AddService:
-		if err = h.table.AddService(op.Service); errors.Is(err, ipvs.ErrExists) {
-			err = h.table.UpdateService(op.Service)
-		}
-	case EditService:
-		err = h.table.UpdateService(op.Service)
-	case AddRealServer:
-		if err = h.table.AddDestination(op.Key, op.Server); errors.Is(err, ipvs.ErrExists) {
-			err = h.table.UpdateDestination(op.Key, op.Server)
-		}
-	case EditRealServer:
-		err = h.table.UpdateDestination(op.Key, op.Server)
-	case DeleteService:
-		err = unlessAbsent(h.table.DeleteService(op.Key))
-	case DeleteRealServer:
-		err = unlessAbsent(h.table.DeleteDestination(op.Key, op.Server))
-	}
-	return err
-}
-
-func unlessAbsent(err error) error {
-	if errors.Is(err, ipvs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-func (h *Host) doRule(ctx context.Context, op Op) error {
-	switch op := op.(type) {
-	case AddRedirect:
-		return h.rules.Add(ctx, op.Rule)
-	case DeleteRedirect:
-		return h.rules.Delete(ctx, op.Rule)
-	case HoldConntrack:
-		return h.rules.HoldConntrack(ctx)
-	case ReleaseConntrack:
-		h.heldAt = time.Time{}
-		return h.rules.ReleaseConntrack(ctx)
-	case DeleteStray:
-		return h.deleteStray(ctx, op.Rule)
-	}
-	return fmt.Errorf("%T: %w", op, errors.ErrUnsupported)
-}
-
-func (h *Host) deleteStray(ctx context.Context, text string) error {
-	tagged, err := h.rules.Redirects(ctx)
-	if err != nil {
-		return err
-	}
-	for _, rule := range slices.Backward(tagged) {
-		if strings.Join(rule.Spec, " ") == text {
-			return h.rules.Remove(ctx, rule)
-		}
-	}
-	return nil
-}
 
 // Announce implements Network.
 func (h *Host) Announce(ifname string, addrs []netip.Addr, count int) error {

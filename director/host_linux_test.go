@@ -82,7 +82,7 @@ func hostFor(t testing.TB, c *config.Config) *Host {
 	for number, device := range []string{"eth0", "eth1"} {
 		own := netif.HostVIP(device, netip.AddrFrom4([4]byte{203, 0, byte(113 + number), 10}))
 		own.Bits = 24
-		if err := host.Do(t.Context(), AddVIP{own}); err != nil {
+		if err := host.Do(t.Context(), []Op{AddVIP{own}})[0]; err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -258,7 +258,7 @@ func TestHostSetsSysctls(t *testing.T) {
 	host := hostInNamespace(t)
 	const name = "net.ipv4.vs.expire_nodest_conn"
 	for _, value := range []string{"1", "0"} {
-		if err := host.Do(t.Context(), SetSysctl{name, value}); err != nil {
+		if err := host.Do(t.Context(), []Op{SetSysctl{name, value}})[0]; err != nil {
 			t.Fatal(err)
 		}
 		snapshot, err := host.Read(t.Context(), []string{name, "net.ipv4.absent"})
@@ -287,7 +287,7 @@ func TestHostPreparesOnlyWhatIsUsed(t *testing.T) {
 	if _, err := host.Read(t.Context(), nil); err != nil {
 		t.Errorf("read: %v", err)
 	}
-	if err := host.Do(t.Context(), DeleteService{}); err == nil {
+	if err := host.Do(t.Context(), []Op{DeleteService{}})[0]; err == nil {
 		t.Error("a table that was not opened was changed")
 	}
 }

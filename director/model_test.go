@@ -90,15 +90,15 @@ func (m *model) Read(context.Context, []string) (Snapshot, error) {
 	return s, nil
 }
 
-func (m *model) DoVIPs(ctx context.Context, ops []Op) []error {
+func (m *model) Do(_ context.Context, ops []Op) []error {
 	errs := make([]error, len(ops))
 	for i, op := range ops {
-		errs[i] = m.Do(ctx, op)
+		errs[i] = m.do(op)
 	}
 	return errs
 }
 
-func (m *model) Do(_ context.Context, op Op) error {
+func (m *model) do(op Op) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -21,6 +22,13 @@ type Snapshot struct {
 	Rules  []netif.Rule
 	// Redirects are the rules that bear lvsd's tag.
 	Redirects []iptables.Redirect
+	// Marks and SNATs are the others that bear the tag.
+	Marks []iptables.Mark
+	SNATs []iptables.SNAT
+	// Timeouts, Daemons and Decapsulations are the kernel's, whoever set them.
+	Timeouts       map[Timeout]time.Duration
+	Daemons        []ipvs.Daemon
+	Decapsulations []netif.Decapsulation
 	// Strays are tagged rules to be got rid of, as iptables prints them.
 	Strays []string
 	// ConntrackHeld tells that lvsd's rule holds connection tracking on.

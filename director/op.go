@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
@@ -63,6 +64,27 @@ type (
 	DeleteRedirect struct{ Rule iptables.Redirect }
 	// DeleteStray deletes one rule that bears lvsd's tag and is not wanted.
 	DeleteStray struct{ Rule string }
+	// AddMark adds a rule that gives a firewall mark.
+	AddMark struct{ Rule iptables.Mark }
+	// DeleteMark deletes one.
+	DeleteMark struct{ Rule iptables.Mark }
+	// AddSNAT adds a rule that gives NAT connections a source of this node.
+	AddSNAT struct{ Rule iptables.SNAT }
+	// DeleteSNAT deletes one.
+	DeleteSNAT struct{ Rule iptables.SNAT }
+	// SetTimeout sets a timeout of idle connections.
+	SetTimeout struct {
+		Name  Timeout
+		Value time.Duration
+	}
+	// StartDaemon starts a synchronisation daemon.
+	StartDaemon struct{ Daemon ipvs.Daemon }
+	// StopDaemon stops one; what it has not sent is lost.
+	StopDaemon struct{ Daemon ipvs.Daemon }
+	// AddDecapsulation takes packets out of a kind of tunnel.
+	AddDecapsulation struct{ Tunnel netif.Decapsulation }
+	// DeleteDecapsulation does so no longer.
+	DeleteDecapsulation struct{ Tunnel netif.Decapsulation }
 	// HoldConntrack adds the rule that keeps connection tracking on.
 	HoldConntrack struct{}
 	// ReleaseConntrack deletes it.
@@ -113,6 +135,31 @@ func (o DeleteStray) String() string    { return "iptables -t nat -D PREROUTING 
 func (HoldConntrack) String() string    { return "iptables -t mangle -A FORWARD " + holdArguments }
 func (ReleaseConntrack) String() string { return "iptables -t mangle -D FORWARD " + holdArguments }
 
+func (o AddMark) String() string {
+	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -A PREROUTING " + markArguments(o.Rule)
+}
+
+func (o DeleteMark) String() string {
+	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -D PREROUTING " + markArguments(o.Rule)
+}
+
+func (o AddSNAT) String() string {
+	return ipCommandOf("iptables", o.Rule.VIP) + " -t nat -A POSTROUTING " + snatArguments(o.Rule)
+}
+
+func (o DeleteSNAT) String() string {
+	return ipCommandOf("iptables", o.Rule.VIP) + " -t nat -D POSTROUTING " + snatArguments(o.Rule)
+}
+
+func (o SetTimeout) String() string {
+	seconds := map[Timeout]int{o.Name: int(o.Value.Seconds())}
+	return fmt.Sprintf("ipvsadm --set %d %d %d", seconds[TimeoutTCP], seconds[TimeoutTCPFin], seconds[TimeoutUDP])
+}
+
+func (o StartDaemon) String() string { return "ipvsadm --start-daemon " + daemonArguments(o.Daemon) }
+
+func (o StopDaemon) String() string { return "ipvsadm --stop-daemon " + daemonState(o.Daemon.State) }
+
 // holdArguments are those of a rule that matches nothing of interest and does
 // nothing: its match alone needs connection tracking.
 const holdArguments = "-m conntrack --ctstate INVALID"
@@ -133,6 +180,16 @@ func (o AddRule) applyTo(s State)          { s.Rules.Add(o.Rule) }
 func (o DeleteRule) applyTo(s State)       { delete(s.Rules, o.Rule) }
 func (o AddRedirect) applyTo(s State)      { s.Redirects.Add(o.Rule) }
 func (o DeleteRedirect) applyTo(s State)   { delete(s.Redirects, o.Rule) }
+
+func (o SetTimeout) applyTo(s State)          { s.Timeouts[o.Name] = o.Value }
+func (o AddMark) applyTo(s State)             { s.Marks.Add(o.Rule) }
+func (o DeleteMark) applyTo(s State)          { delete(s.Marks, o.Rule) }
+func (o AddSNAT) applyTo(s State)             { s.SNATs.Add(o.Rule) }
+func (o DeleteSNAT) applyTo(s State)          { delete(s.SNATs, o.Rule) }
+func (o StartDaemon) applyTo(s State)         { s.Daemons[o.Daemon.State] = o.Daemon }
+func (o StopDaemon) applyTo(s State)          { delete(s.Daemons, o.Daemon.State) }
+func (o AddDecapsulation) applyTo(s State)    { s.Decapsulations.Add(o.Tunnel) }
+func (o DeleteDecapsulation) applyTo(s State) { delete(s.Decapsulations, o.Tunnel) }
 
 func (o DeleteStray) applyTo(s State)    { delete(s.Strays, o.Rule) }
 func (HoldConntrack) applyTo(s State)    { s.Conntrack.Add(Hold{}) }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -25,9 +26,25 @@ type Facts struct {
 	Draining map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination
 	// Sysctls are the values that kernel parameters had before lvsd set them.
 	Sysctls map[string]string
+	// Now is the time of the plan, for what changes by itself.
+	Now time.Time
+	// Recovered is when each real server that came up again did so; it counts
+	// for slow start.
+	Recovered map[ServerKey]time.Time
+	// Quorate holds whether each service, by name, had its quorum last; one that
+	// is not in it had not.
+	Quorate map[string]bool
+	// Relinquished is when each instance, by name, last ceased to be MASTER.
+	Relinquished map[string]time.Time
 	// Stopping is a clean stop: give everything up, but for the rules that
 	// other directors' traffic to this node needs.
 	Stopping bool
+}
+
+// ServerKey is one real server of one virtual service.
+type ServerKey struct {
+	Service ipvs.ServiceKey
+	Address netip.AddrPort
 }
 
 // Plan returns the state that the kernel should be in. Virtual services stand
@@ -115,7 +132,8 @@ func planService(want State, f Facts, service config.VirtualService) {
 	for _, server := range service.RealServers {
 		destination := ipvs.Destination{
 			Address:    server.Address,
-			Forwarding: service.Forwarding,
+			Forwarding: server.Forwarding,
+			Tunnel:     server.Tunnel,
 			Weight:     server.Weight,
 			Upper:      server.Upper,
 			Lower:      server.Lower,

@@ -37,7 +37,7 @@ func relayConfig() *config.Config {
 		OnFailure:  config.Quiesce,
 	}
 	for _, address := range []string{"192.0.2.1:25", "192.0.2.2:25"} {
-		server := config.RealServer{Address: netip.MustParseAddrPort(address), Weight: 1}
+		server := config.RealServer{Address: netip.MustParseAddrPort(address), Weight: 1, Forwarding: ipvs.DirectRoute}
 		server.Checks = []healthcheck.Spec{checkOf(server)}
 		service.RealServers = append(service.RealServers, server)
 	}
@@ -126,7 +126,7 @@ func TestPlan(t *testing.T) {
 		{"nat-managed-sysctls", vrrp.Master, func(f *Facts) {
 			f.Config.Sysctl.Manage = true
 			f.Config.VRRP[0].ServeOnBackup = false
-			f.Config.Services[0].Forwarding = ipvs.Masquerade
+			forward(&f.Config.Services[0], ipvs.Masquerade)
 			f.Config.Services[0].OnFailure = config.Remove
 			f.Config.Services[0].IPVS.Flags = ipvs.Persistent
 			f.Config.Services[0].IPVS.Timeout = 5 * time.Minute
@@ -183,4 +183,12 @@ func TestPlanIsMasterOrRedirectedNeverBoth(t *testing.T) {
 			t.Fatalf("master %v, held %v", master, want.holds(vip))
 		}
 	})
+}
+
+// forward changes the forwarding method of the service and its real servers.
+func forward(service *config.VirtualService, method ipvs.Forwarding) {
+	service.Forwarding = method
+	for i := range service.RealServers {
+		service.RealServers[i].Forwarding = method
+	}
 }

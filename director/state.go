@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
@@ -44,6 +45,9 @@ type State struct {
 	Routes    Set[netif.Route]
 	Rules     Set[netif.Rule]
 	Redirects Set[iptables.Redirect]
+	// Marks and SNATs are the other rules that bear lvsd's tag.
+	Marks Set[iptables.Mark]
+	SNATs Set[iptables.SNAT]
 	// Strays are rules that bear lvsd's tag and are copies, or of a form that
 	// this version does not write; none is ever wanted.
 	Strays Set[string]
@@ -51,6 +55,14 @@ type State struct {
 	// the connections that a rule accepted when the last rule goes, and they
 	// are reset as soon as the node becomes MASTER.
 	Conntrack Set[Hold]
+	// Timeouts are those of idle connections; what a wanted State does not
+	// name is left as it is.
+	Timeouts map[Timeout]time.Duration
+	// Daemons are the synchronisation daemons, at most one of each state. A
+	// wanted one may have zeros for the kernel's defaults.
+	Daemons map[ipvs.DaemonState]ipvs.Daemon
+	// Decapsulations are the tunnels that this node takes packets out of.
+	Decapsulations Set[netif.Decapsulation]
 	// Sysctls are kernel parameters by dotted name. One that the kernel does
 	// not have is not there.
 	Sysctls map[string]string
@@ -62,34 +74,54 @@ type Service struct {
 	RealServers map[netip.AddrPort]ipvs.Destination
 }
 
+// Timeout is one of the kernel's timeouts of idle connections (ip_vs_timeout_user).
+type Timeout string
+
+// The timeouts: of an established TCP connection, of one after a FIN, of UDP.
+const (
+	TimeoutTCP    Timeout = "tcp"
+	TimeoutTCPFin Timeout = "tcpfin"
+	TimeoutUDP    Timeout = "udp"
+)
+
 // Hold is the one element of State.Conntrack.
 type Hold struct{}
 
 // NewState returns a State that holds nothing.
 func NewState() State {
 	return State{
-		Services:  map[ipvs.ServiceKey]Service{},
-		VIPs:      Set[netif.VIP]{},
-		Routes:    Set[netif.Route]{},
-		Rules:     Set[netif.Rule]{},
-		Redirects: Set[iptables.Redirect]{},
-		Strays:    Set[string]{},
-		Conntrack: Set[Hold]{},
-		Sysctls:   map[string]string{},
+		Services:       map[ipvs.ServiceKey]Service{},
+		VIPs:           Set[netif.VIP]{},
+		Routes:         Set[netif.Route]{},
+		Rules:          Set[netif.Rule]{},
+		Redirects:      Set[iptables.Redirect]{},
+		Marks:          Set[iptables.Mark]{},
+		SNATs:          Set[iptables.SNAT]{},
+		Strays:         Set[string]{},
+		Conntrack:      Set[Hold]{},
+		Timeouts:       map[Timeout]time.Duration{},
+		Daemons:        map[ipvs.DaemonState]ipvs.Daemon{},
+		Decapsulations: Set[netif.Decapsulation]{},
+		Sysctls:        map[string]string{},
 	}
 }
 
 // Clone returns a State that shares nothing with s.
 func (s State) Clone() State {
 	c := State{
-		Services:  make(map[ipvs.ServiceKey]Service, len(s.Services)),
-		VIPs:      maps.Clone(s.VIPs),
-		Routes:    maps.Clone(s.Routes),
-		Rules:     maps.Clone(s.Rules),
-		Redirects: maps.Clone(s.Redirects),
-		Strays:    maps.Clone(s.Strays),
-		Conntrack: maps.Clone(s.Conntrack),
-		Sysctls:   maps.Clone(s.Sysctls),
+		Services:       make(map[ipvs.ServiceKey]Service, len(s.Services)),
+		VIPs:           maps.Clone(s.VIPs),
+		Routes:         maps.Clone(s.Routes),
+		Rules:          maps.Clone(s.Rules),
+		Redirects:      maps.Clone(s.Redirects),
+		Marks:          maps.Clone(s.Marks),
+		SNATs:          maps.Clone(s.SNATs),
+		Timeouts:       maps.Clone(s.Timeouts),
+		Daemons:        maps.Clone(s.Daemons),
+		Decapsulations: maps.Clone(s.Decapsulations),
+		Strays:         maps.Clone(s.Strays),
+		Conntrack:      maps.Clone(s.Conntrack),
+		Sysctls:        maps.Clone(s.Sysctls),
 	}
 	for key, service := range s.Services {
 		service.RealServers = maps.Clone(service.RealServers)

@@ -57,7 +57,7 @@ func BenchmarkTakeOver(b *testing.B) {
 				b.StopTimer()
 				<-sent
 				for _, vip := range relay.VIPs {
-					if err := host.Do(b.Context(), DeleteVIP{vip.VIP}); err != nil {
+					if err := host.Do(b.Context(), []Op{DeleteVIP{vip.VIP}})[0]; err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"vrrp/segment":     {"vrrp"},
 	"director/ipvsadm": {"director/ipvs"},
 	// The configuration speaks in the leaves' values and carries nothing out.
-	"config": {"director/ipvs", "director/netif", "healthcheck", "track", "vrrp"},
+	"config": {"director/ipvs", "director/netif", "healthcheck", "iptables", "track", "vrrp"},
 	// The director decides, and is the only writer of the kernel.
 	"director": {
 		"config", "director/hook", "director/ipvs", "director/netif", "healthcheck", "iptables", "sysctl", "track", "vrrp",

@@ -93,10 +93,27 @@ type Service struct {
 // IP-in-IP, and it must be zero for every other forwarding method
 // (IP_VS_CONN_F_TUNNEL_TYPE_*).
 type TunnelInfo struct {
-	Type  uint8  // 0 ipip, 1 gue, 2 gre
+	Type  TunnelType
 	Port  uint16 // of GUE
 	Flags uint16 // 0 no checksum, 1 checksum, 2 remote checksum offload
 }
+
+// TunnelType is how a packet is wrapped (IP_VS_CONN_F_TUNNEL_TYPE_*).
+type TunnelType uint8
+
+// The encapsulations.
+const (
+	IPIP TunnelType = 0
+	GUE  TunnelType = 1 // in UDP, needs TunnelInfo.Port
+	GRE  TunnelType = 2
+)
+
+// The checksum flags of GUE and GRE (IP_VS_TUNNEL_ENCAP_FLAG_*); 0 is none.
+const (
+	TunnelChecksum uint16 = 1
+	// TunnelRemoteChecksum is remote checksum offload, of GUE only.
+	TunnelRemoteChecksum uint16 = 2
+)
 
 // Destination is a real server of a service as the kernel can be told of it.
 // It is comparable.

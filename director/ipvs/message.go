@@ -94,7 +94,7 @@ func appendDestination(b []byte, d Destination) []byte {
 	s := destinationKey(d.Address)
 	s = appendUint32(s, destinationForwarding, uint32(d.Forwarding))
 	s = appendUint32(s, destinationWeight, uint32(d.Weight))
-	s = appendAttribute(s, destinationTunnelType, []byte{d.Tunnel.Type})
+	s = appendAttribute(s, destinationTunnelType, []byte{byte(d.Tunnel.Type)})
 	s = appendPort(s, destinationTunnelPort, d.Tunnel.Port)
 	s = appendUint16(s, destinationTunnelFlags, d.Tunnel.Flags)
 	s = appendUint32(s, destinationUpper, d.Upper)
@@ -252,7 +252,7 @@ func (r *attributeReader) destinationField(e *DestinationEntry) {
 	case destinationPersistent:
 		e.Persistent = r.uint32()
 	case destinationTunnelType:
-		e.Tunnel.Type = r.uint8()
+		e.Tunnel.Type = TunnelType(r.uint8())
 	case destinationTunnelPort:
 		e.Tunnel.Port = r.port()
 	case destinationTunnelFlags:

@@ -315,7 +315,7 @@ func drawDestination(t *rapid.T) Destination {
 	}
 	if d.Forwarding == Tunnel {
 		d.Tunnel = TunnelInfo{
-			Type:  uint8(rapid.IntRange(0, 2).Draw(t, "type")),
+			Type:  TunnelType(rapid.IntRange(0, 2).Draw(t, "type")),
 			Port:  rapid.Uint16().Draw(t, "tunnel port"),
 			Flags: rapid.Uint16Max(2).Draw(t, "tunnel flags"),
 		}

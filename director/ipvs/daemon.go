@@ -1,0 +1,34 @@
+package ipvs
+
+import "net/netip"
+
+// DaemonState is what a synchronisation daemon does; the kernel runs at most
+// one of each state in a network namespace, side by side.
+type DaemonState uint8
+
+// The states (IP_VS_STATE_*).
+const (
+	DaemonMaster DaemonState = 1 // sends what this node's connections do
+	DaemonBackup DaemonState = 2 // takes in what others send
+)
+
+// Daemon is a connection synchronisation daemon as the kernel can be told of
+// it. It is comparable. Started with zeros, it is read back with what the
+// kernel took in their place.
+type Daemon struct {
+	State DaemonState
+	// Interface is where it sends and listens, up to 15 bytes.
+	Interface string
+	// ID is 0..255; a backup takes only messages with its own ID, and with 0
+	// every message.
+	ID uint8
+	// MaxLen is the longest message in bytes; 0 is what fits the interface's
+	// MTU.
+	MaxLen uint16
+	// Group is the multicast group; zero is 224.0.0.81.
+	Group netip.Addr
+	// Port is the UDP port; 0 is 8848.
+	Port uint16
+	// TTL is that of the messages; 0 is 1.
+	TTL uint8
+}
