@@ -38,7 +38,8 @@ type machine struct {
 }
 
 // boot runs the guest to its end and returns the exit status of its program.
-// It returns errNoHello when init was not heard of in time.
+// It returns errNoHello when init was not heard of in time, or at all: qemu
+// itself ends where the accelerator does not have what the processor promises.
 func (m machine) boot(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -57,7 +58,8 @@ func (m machine) boot(ctx context.Context) (int, error) {
 	}
 	patience := time.AfterFunc(m.helloWithin, func() { cancel(errNoHello) })
 	defer patience.Stop()
-	status, readErr := m.read(frames, func() { patience.Stop() })
+	started := false
+	status, readErr := m.read(frames, func() { started = patience.Stop() })
 	if readErr != nil {
 		cancel(nil)
 	}
@@ -68,7 +70,11 @@ func (m machine) boot(ctx context.Context) (int, error) {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return 0, m.explain(cause, complaint.String())
 	}
-	return 0, m.explain(fmt.Errorf("guest ended early: %w (%v)", readErr, waitErr), complaint.String())
+	err = fmt.Errorf("guest ended early: %w (%v)", readErr, waitErr)
+	if !started {
+		err = fmt.Errorf("%w: %w", errNoHello, err)
+	}
+	return 0, m.explain(err, complaint.String())
 }
 
 // read copies what the program wrote until its exit status arrives.
