@@ -37,15 +37,6 @@ func parseAddress(text string) (netip.Addr, error) {
 	return addr, nil
 }
 
-// parseIPv4 is an address of a virtual service or its servers.
-func parseIPv4(text string) (netip.Addr, error) {
-	addr, err := parseAddress(text)
-	if err == nil && !addr.Is4() {
-		return netip.Addr{}, fmt.Errorf("%q is an IPv6 address, expected IPv4: IPv6 virtual services do not work yet", text)
-	}
-	return addr, err
-}
-
 // parseMulticast is a group's address.
 func parseMulticast(text string) (netip.Addr, error) {
 	addr, err := parseIP(text)
@@ -58,14 +49,13 @@ func parseMulticast(text string) (netip.Addr, error) {
 // parseIP is an address alone, whatever it means.
 func parseIP(text string) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(text)
-	prefix, notPrefix := netip.ParsePrefix(text)
-	switch {
-	case notPrefix == nil:
-		return netip.Addr{}, fmt.Errorf("%q has a prefix length, expected the address alone, %q", text, prefix.Addr())
-	case err != nil:
-		return netip.Addr{}, fmt.Errorf(`%q is not an IP address, expected one such as "192.0.2.1"`, text)
+	if err == nil {
+		return addr, checkForm(addr)
 	}
-	return addr, checkForm(addr)
+	if prefix, err := netip.ParsePrefix(text); err == nil {
+		return netip.Addr{}, fmt.Errorf("%q has a prefix length, expected the address alone, %q", text, prefix.Addr())
+	}
+	return netip.Addr{}, fmt.Errorf(`%q is not an IP address, expected one such as "192.0.2.1"`, text)
 }
 
 // checkForm reports the forms of an IPv6 address that stand for something else.
@@ -145,14 +135,15 @@ func notNetwork(text, expected string) error {
 	return fmt.Errorf("%q is not a network, expected %s", text, expected)
 }
 
-// target is an address with a port or without.
+// target is an address or host name, with a port or without.
 type target struct {
 	addr    netip.Addr
+	host    string
 	port    uint16
 	hasPort bool
 }
 
-// with is the target with the port that is meant where it has none.
+// with is the target's address with the port that is meant where it has none.
 func (t target) with(port uint16) netip.AddrPort {
 	if t.hasPort {
 		port = t.port
@@ -160,7 +151,7 @@ func (t target) with(port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(t.addr, port)
 }
 
-// endpoint is ADDRESS or ADDRESS:PORT of a virtual service or real server.
+// endpoint is ADDRESS or ADDRESS:PORT of a virtual service or sorry server.
 func endpoint() kind[target] {
 	k := kind[target]{name: "address", allowed: "ADDRESS or ADDRESS:PORT", expected: `an address in quotes, such as "192.0.2.1"`}
 	k.parse = func(raw any) (target, error) {
@@ -169,17 +160,73 @@ func endpoint() kind[target] {
 			return target{}, k.wrongType(raw)
 		}
 		host, port, hasPort := cutPort(text)
-		addr, err := parseIPv4(host)
-		if err != nil || !hasPort {
-			return target{addr: addr}, err
-		}
-		number, err := strconv.ParseUint(port, 10, 16)
+		addr, err := parseAddress(host)
 		if err != nil {
-			return target{}, fmt.Errorf("%q has no valid port, expected ADDRESS:PORT with a port 0..65535", text)
+			return target{}, err
 		}
-		return target{addr: addr, port: uint16(number), hasPort: true}, nil
+		return target{addr: addr}.at(text, port, hasPort)
 	}
 	return k
+}
+
+// serverAddress is an endpoint, or NAME or NAME:PORT.
+func serverAddress() kind[target] {
+	k := endpoint()
+	k.allowed = "ADDRESS, ADDRESS:PORT, NAME or NAME:PORT"
+	parse := k.parse
+	k.parse = func(raw any) (target, error) {
+		text, ok := raw.(string)
+		if !ok {
+			return parse(raw)
+		}
+		host, port, hasPort := cutPort(text)
+		if isHostName(host) {
+			return target{host: strings.ToLower(strings.Clone(host))}.at(text, port, hasPort)
+		}
+		t, err := parse(raw)
+		if err != nil && !hasIP(host) {
+			err = fmt.Errorf(`%q is neither an IP address nor a host name, expected one such as "192.0.2.1" or "web.example.org"`, host)
+		}
+		return t, err
+	}
+	return k
+}
+
+// hasIP reports whether the text is an address, maybe with a prefix length.
+func hasIP(text string) bool {
+	address, _, _ := strings.Cut(text, "/")
+	_, err := netip.ParseAddr(address)
+	return err == nil
+}
+
+// at is the target with the port of the text, if it has one.
+func (t target) at(text, port string, hasPort bool) (target, error) {
+	if !hasPort {
+		return t, nil
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return target{}, fmt.Errorf("%q has no valid port, expected ADDRESS:PORT with a port 0..65535", text)
+	}
+	t.port, t.hasPort = uint16(number), true
+	return t, nil
+}
+
+// isHostName reports whether the text is a name of DNS and cannot be meant for
+// an address (RFC 1123 section 2.1).
+func isHostName(text string) bool {
+	name := strings.TrimSuffix(text, ".")
+	if name == "" || len(name) > 253 {
+		return false
+	}
+	var label string
+	for label = range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.ContainsFunc(label, func(r rune) bool { return !isBareRune(r) || r == '_' }) {
+			return false
+		}
+	}
+	return strings.ContainsFunc(label, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 // probeTarget is ADDRESS:PORT, of either family.

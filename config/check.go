@@ -15,20 +15,27 @@ import (
 type check struct {
 	healthcheck.Spec
 	*table
-	port uint16 // 0 is the server's
+	port   uint16 // 0 is the server's
+	weight int    // 0: the check decides between up and down
 }
 
-// spec is the check of one real server. A server without a port of its own
-// needs a check that has one.
+// spec is the check of one real server.
 func (c check) spec(server netip.AddrPort) healthcheck.Spec {
 	c.Target = server
 	if c.port != 0 {
 		c.Target = netip.AddrPortFrom(server.Addr(), c.port)
 	}
-	if server.IsValid() && c.Target.Port() == 0 {
+	return c.Spec
+}
+
+// wantPort reports that the check has no port and the server none that it could
+// take.
+func (c check) wantPort(several bool) {
+	if several {
+		c.missing("port", "the port to ask: the service has several")
+	} else {
 		c.missing("port", "the port to ask: the real server has none")
 	}
-	return c.Spec
 }
 
 // checkOptions are the keys that only some kinds of check have.
@@ -52,22 +59,22 @@ func readChecks(t *table) []check {
 func readCheck(t *table) check {
 	defer t.close()
 	c := check{table: t, Spec: readProbe(t)}
-	c.port = uint16(read(t, "port", integer(1, 65535)).orElse(0, "the real server's"))
+	c.port = uint16(read(t, "port", kinds.port).orElse(0, "the real server's"))
+	c.weight = read(t, "weight", kinds.signedWeight).or(0)
 	return c
 }
 
 // readProbe reads a check but for whom to ask.
 func readProbe(t *table) healthcheck.Spec {
-	kind := choice(string(healthcheck.TCP), string(healthcheck.SMTP), string(healthcheck.HTTP), string(healthcheck.HTTPS))
 	spec := healthcheck.Spec{
-		Kind:        healthcheck.Kind(read(t, "type", kind).required()),
-		Interval:    read(t, "interval", duration(100*time.Millisecond, time.Hour, 1)).or(5 * time.Second),
-		Timeout:     read(t, "timeout", duration(10*time.Millisecond, 5*time.Minute, 1)).or(5 * time.Second),
-		Retries:     read(t, "retries", integer(0, 100)).or(0),
-		RetryDelay:  read(t, "retry_delay", duration(0, time.Hour, 1)).or(time.Second),
-		Rise:        read(t, "rise", integer(1, 100)).or(2),
-		Fall:        read(t, "fall", integer(1, 100)).or(3),
-		InitiallyUp: read(t, "initial", choice("down", "up")).or("down") == "up",
+		Kind:        healthcheck.Kind(read(t, "type", kinds.probe).required()),
+		Interval:    read(t, "interval", kinds.interval).or(5 * time.Second),
+		Timeout:     read(t, "timeout", kinds.timeout).or(5 * time.Second),
+		Retries:     read(t, "retries", kinds.retries).or(0),
+		RetryDelay:  read(t, "retry_delay", kinds.delay).or(time.Second),
+		Rise:        read(t, "rise", kinds.count).or(2),
+		Fall:        read(t, "fall", kinds.count).or(3),
+		InitiallyUp: read(t, "initial", kinds.initial).or("down") == "up",
 	}
 	smtp, http := readSMTP(t), readHTTP(t)
 	checkOptions.check(t, "a check", spec.Kind)
@@ -80,20 +87,24 @@ func readProbe(t *table) healthcheck.Spec {
 	return spec
 }
 
+func probeKind() kind[string] {
+	return choice(string(healthcheck.TCP), string(healthcheck.SMTP), string(healthcheck.HTTP), string(healthcheck.HTTPS))
+}
+
 func readSMTP(t *table) healthcheck.SMTPOptions {
 	name := t.node
 	if !isWord(name) {
 		name = "localhost"
 	}
-	return healthcheck.SMTPOptions{HeloName: read(t, "helo_name", word()).orElse(name, "the host name")}
+	return healthcheck.SMTPOptions{HeloName: read(t, "helo_name", kinds.word).orElse(name, "the host name")}
 }
 
 func readHTTP(t *table) healthcheck.HTTPOptions {
 	return healthcheck.HTTPOptions{
-		Path:     read(t, "path", requestTarget()).or("/"),
-		Host:     read(t, "host", word()).orElse("", "the target's address"),
+		Path:     read(t, "path", kinds.request).or("/"),
+		Host:     read(t, "host", kinds.word).orElse("", "the target's address"),
 		Status:   readStatus(t),
-		Insecure: !read(t, "tls_verify", boolean()).or(true),
+		Insecure: !read(t, "tls_verify", kinds.boolean).or(true),
 	}
 }
 
@@ -119,6 +130,11 @@ func (r statusRange) String() string {
 // readStatus reads the accepted status codes into their canonical form: in
 // order, and ranges that meet are joined.
 func readStatus(t *table) string {
+	const success = "200-299"
+	if !t.has("status") && t.keys == nil {
+		t.ask("status")
+		return success
+	}
 	list, _ := readList(t, "status", statusCodes(), `["200-299"]`)
 	ranges := plain(list)
 	if t.has("status") && len(ranges) == 0 {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -54,6 +55,15 @@ func parseFiles(name string, data []byte, node string) (*Config, error) {
 	return doc.config(node)
 }
 
+// parseWhole is parseFiles without decoding services on their own.
+func parseWhole(name string, data []byte, node string) (*Config, error) {
+	doc := &document{file: name, text: bytes.TrimPrefix(data, []byte("\ufeff")), readFile: keyFile}
+	if err := doc.decodeWhole(); err != nil {
+		return nil, err
+	}
+	return doc.config(node)
+}
+
 func TestGood(t *testing.T) {
 	for _, tt := range []struct{ file, node string }{
 		{"reference", "server01.domain.ru"},
@@ -61,6 +71,11 @@ func TestGood(t *testing.T) {
 		{"reference", "server03.domain.ru"},
 		{"firewall-mark", "relay1"},
 		{"gateway", "relay1"},
+		{"accept", "relay1"},
+		{"accept", "relay2"},
+		{"group", "relay1"},
+		{"ipv6", "relay1"},
+		{"sync", "relay1"},
 		{"minimal", "relay1"},
 		{"nodes", "relay1"},
 		{"nodes", "relay2.example.org"},
@@ -122,6 +137,10 @@ func TestEqual(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, old, new string }{
 		{"global", `resync = "1s"`, `resync = "2s"`},
+		{"drift", `on_drift = "repair"`, `on_drift = "report"`},
+		{"timeouts", `udp_timeout = "5m"`, `udp_timeout = "6m"`},
+		{"parameter", `sync_threshold = "3 50"`, `sync_threshold = "3 51"`},
+		{"synchronisation", `ttl = 1`, `ttl = 2`},
 		{"instance", `priority = 100`, `priority = 101`},
 		{"environment", `"unix_adm@domain.ru"`, `"root"`},
 		{"real server", `weight = 2`, `weight = 3`},

@@ -9,7 +9,7 @@ func readGlobal(t *table) Global {
 	return Global{
 		RouterID: read(t, "router_id", label()).orElse(t.node, "the host name"),
 		Resync:   read(t, "resync", duration(100*time.Millisecond, time.Hour, 1)).or(time.Second),
-		OnDrift:  Repair,
+		OnDrift:  OnDrift(read(t, "on_drift", choice(string(Repair), string(Report))).or(string(Repair))),
 		LockWait: read(t, "lock_wait", duration(time.Second, time.Minute, time.Second)).or(time.Second),
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// hookTimeout bounds a hook unless the file says otherwise.
+const hookTimeout = 30 * time.Second
+
 // readHooks reads [vrrp.notify] or [sync_group.notify].
 func readHooks(t *table) Hooks {
 	defer t.close()
@@ -18,9 +21,30 @@ func readHooks(t *table) Hooks {
 		Fault:       readCommand(t, "fault", "[]"),
 		Stop:        readCommand(t, "stop", "[]"),
 		Any:         readCommand(t, "any", "[]"),
-		Timeout:     read(t, "timeout", duration(100*time.Millisecond, time.Hour, 1)).or(30 * time.Second),
+		Timeout:     readHookTimeout(t),
 		Environment: readEnvironment(t),
 	}
+}
+
+// readServiceHooks reads [virtual_service.hooks].
+func readServiceHooks(main *table) ServiceHooks {
+	t := main.sub("hooks")
+	if t == nil {
+		return ServiceHooks{Timeout: hookTimeout}
+	}
+	defer t.close()
+	return ServiceHooks{
+		QuorumUp:    readCommand(t, "quorum_up", "[]"),
+		QuorumDown:  readCommand(t, "quorum_down", "[]"),
+		ServerUp:    readCommand(t, "server_up", "[]"),
+		ServerDown:  readCommand(t, "server_down", "[]"),
+		Timeout:     readHookTimeout(t),
+		Environment: readEnvironment(t),
+	}
+}
+
+func readHookTimeout(t *table) time.Duration {
+	return read(t, "timeout", duration(100*time.Millisecond, time.Hour, 1)).or(hookTimeout)
 }
 
 // readCommand reads the argument vector of a command; an empty one is none.

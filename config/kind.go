@@ -169,18 +169,24 @@ func isWord(s string) bool {
 // choice is one of some names.
 func choice(names ...string) kind[string] {
 	listed := strings.Join(names, ", ")
-	expected := "one of " + listed
+	k := text(listed, "one of "+listed, nil)
 	if len(names) == 1 {
-		expected = strconv.Quote(listed)
+		k.expected = strconv.Quote(listed)
 	}
-	return text(listed, expected, func(s string) error {
-		if slices.Contains(names, s) {
-			return nil
+	k.parse = func(raw any) (string, error) {
+		v, ok := raw.(string)
+		if !ok {
+			return "", k.wrongType(raw)
 		}
-		message := fmt.Sprintf("%q is unknown, expected %s", s, expected)
-		if near := nearest(s, names); near != "" && len(names) > 1 {
+		// The name as it stands here: the file's would keep its text in memory.
+		if i := slices.Index(names, v); i >= 0 {
+			return names[i], nil
+		}
+		message := fmt.Sprintf("%q is unknown, expected %s", v, k.expected)
+		if near := nearest(v, names); near != "" && len(names) > 1 {
 			message += fmt.Sprintf("; nearest is %q", near)
 		}
-		return errors.New(message)
-	})
+		return "", errors.New(message)
+	}
+	return k
 }

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -36,71 +38,129 @@ func Parse(name string, data []byte, node string) (*Config, error) {
 	return doc.config(node)
 }
 
+// document is a file that is TOML, as far as it has been decoded.
+type document struct {
+	file string
+	text []byte
+	// root is what is decoded: all, or all but the services.
+	root map[string]any
+	// services are the texts of the virtual services, in pieces; nil if root
+	// has them.
+	services [][]byte
+	// index is nil until a position is asked for.
+	index *positions
+	// readFile reads a file that the document names.
+	readFile func(path string) ([]byte, error)
+}
+
+func decode(name string, data []byte) (*document, error) {
+	doc := &document{file: name, text: bytes.TrimPrefix(data, []byte("\ufeff")), readFile: readSmallFile}
+	rest, services := split(doc.text)
+	if root, err := decodeRest(rest); err == nil && len(services) > 0 {
+		doc.root, doc.services = root, services
+		return doc, nil
+	}
+	return doc, doc.decodeWhole()
+}
+
+// decodeWhole decodes the text at once.
+func (d *document) decodeWhole() error {
+	d.root, d.services = nil, nil
+	err := toml.Unmarshal(d.text, &d.root)
+	if err == nil {
+		return nil
+	}
+	problem := Problem{File: d.file, Line: 1, Column: 1, Message: err.Error()}
+	if syntax := (toml.ParseError{}); errors.As(err, &syntax) {
+		problem.Line, problem.Column = d.positions().place(syntax.Position.Start)
+		problem.Message = "not TOML: " + strings.TrimSuffix(syntax.Message, ".")
+	}
+	return Problems{problem}
+}
+
 // config is the document as it applies to the node, or its problems.
 func (d *document) config(node string) (*Config, error) {
-	cfg, problems, _ := d.read(node)
+	cfg, problems, err := d.read(node, nil)
+	if err != nil {
+		if err := d.decodeWhole(); err != nil {
+			return nil, err
+		}
+		cfg, problems, _ = d.read(node, nil)
+	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	return cfg, nil
 }
 
-// document is a file that is TOML.
-type document struct {
-	file      string
-	root      map[string]any
-	positions *positions
-	// readFile reads a file that the document names.
-	readFile func(path string) ([]byte, error)
-}
-
-func decode(name string, data []byte) (*document, error) {
-	src := strings.TrimPrefix(string(data), "\ufeff")
-	doc := &document{file: name, positions: scanPositions(src), readFile: readSmallFile}
-	_, err := toml.Decode(src, &doc.root)
-	if err == nil {
-		return doc, nil
+// positions is where everything in the document stands. Only a problem asks.
+func (d *document) positions() *positions {
+	if d.index == nil {
+		d.index = scanPositions(string(d.text))
 	}
-	problem := Problem{File: name, Line: 1, Column: 1, Message: err.Error()}
-	if syntax := (toml.ParseError{}); errors.As(err, &syntax) {
-		problem.Line, problem.Column = doc.positions.place(syntax.Position.Start)
-		problem.Message = "not TOML: " + strings.TrimSuffix(syntax.Message, ".")
-	}
-	return nil, Problems{problem}
+	return d.index
 }
 
 // read reads the document for the node, and for each node it names only to
-// find their problems. It also returns what each key accepts.
-func (d *document) read(node string) (*Config, Problems, map[string]keySpec) {
+// find their problems. It adds what each key accepts to keys, unless that is
+// nil. The error is that of a service which cannot be decoded on its own.
+func (d *document) read(node string, keys map[string]keySpec) (*Config, Problems, error) {
 	found := new(report)
 	r := &reader{
 		document: d, node: node, loading: node, scope: everyNode, report: found,
-		keys: make(map[string]keySpec),
+		keys: keys,
 	}
 	top := readTop(&table{reader: r, layers: []layer{{values: d.root}}})
 	cfg := &Config{Sysctl: readSysctl(top.sysctl)}
-	services := readServices(top.services)
-	for _, s := range services {
-		cfg.Services = append(cfg.Services, s.VirtualService)
+	vs := readIPVS(top.ipvs)
+	cfg.IPVS = vs.IPVS
+	services, err := readServices(top.services)
+	if err != nil {
+		return nil, nil, err
 	}
-	nodes := nodeNames(node, slices.Concat(top.instances, top.groups, top.trackers, []*table{top.global}))
+	checkSNAT(services, vs)
+	nodes := nodeNames(node, top.ofNodes())
 	found.nodes = len(nodes)
 	for _, n := range nodes {
-		here := top.forNode(n, services)
+		here := top.forNode(n, services, vs)
 		if n == node {
-			cfg.Global, cfg.VRRP, cfg.Groups, cfg.Trackers = here.Global, here.VRRP, here.Groups, here.Trackers
+			here.Sysctl, here.IPVS = cfg.Sysctl, cfg.IPVS
+			cfg = &here
 		}
 	}
-	if len(top.instances) == 0 && len(top.services) == 0 && len(found.found) == 0 {
-		r.add(path{}, 0, "neither [[vrrp]] nor [[virtual_service]], expected at least one")
+	if len(top.instances) == 0 && len(services) == 0 && len(top.accepts) == 0 && len(found.found) == 0 {
+		r.add(path{}, 0, "neither [[vrrp]] nor [[virtual_service]] nor [[accept]], expected at least one")
 	}
-	return cfg, found.problems(), r.keys
+	if len(found.found) == 0 {
+		cfg.Services = expandServices(services)
+	}
+	return cfg, found.problems(), nil
+}
+
+// expandServices are the virtual services that the tables make.
+func expandServices(tables []service) []VirtualService {
+	count := 0
+	for _, s := range tables {
+		count += len(s.keys)
+	}
+	if count == 0 {
+		return nil
+	}
+	all := make([]VirtualService, 0, count)
+	for _, s := range tables {
+		all = s.expand(all)
+	}
+	return all
 }
 
 // top are the tables at the top of a document.
 type top struct {
-	global, sysctl                        *table
-	instances, groups, trackers, services []*table
+	global, sysctl, ipvs *table
+	sync                 *table // nil where there is none
+
+	instances, accepts, groups, trackers []*table
+	// services are decoded as they are asked for.
+	services iter.Seq2[*table, error]
 }
 
 func readTop(root *table) top {
@@ -108,21 +168,67 @@ func readTop(root *table) top {
 	return top{
 		global:    root.subOrEmpty("global"),
 		sysctl:    root.subOrEmpty("sysctl"),
+		ipvs:      root.subOrEmpty("ipvs"),
+		sync:      root.sub("sync"),
 		instances: root.list("vrrp"),
+		accepts:   root.list("accept"),
 		groups:    root.list("sync_group"),
 		trackers:  root.list("tracker"),
-		services:  root.list("virtual_service"),
+		services:  root.services(),
 	}
 }
 
+// services are the tables [[virtual_service]]. After an error there is none.
+func (t *table) services() iter.Seq2[*table, error] {
+	if t.document.services == nil {
+		tables := t.list(serviceKey)
+		return func(yield func(*table, error) bool) {
+			for _, service := range tables {
+				if !yield(service, nil) {
+					return
+				}
+			}
+		}
+	}
+	t.ask(serviceKey)
+	t.describe(serviceKey, "array of tables", "", "none")
+	return func(yield func(*table, error) bool) {
+		at := t.path().key(serviceKey)
+		for i, text := range t.document.services {
+			values, err := decodeService(text)
+			if !yield(t.element(at.index(i), values), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ofNodes are the tables that may differ between nodes.
+func (t top) ofNodes() []*table {
+	tables := slices.Concat(t.instances, t.accepts, t.groups, t.trackers, []*table{t.global})
+	if t.sync != nil {
+		tables = append(tables, t.sync)
+	}
+	return tables
+}
+
 // forNode reads what may differ between nodes, for one of them.
-func (t top) forNode(node string, services []service) Config {
+func (t top) forNode(node string, services []service, vs ipvsTable) Config {
 	c := Config{Global: readGlobal(t.global.as(node))}
 	trackers := readTrackers(t.trackers, node, services)
 	instances := readInstances(t.instances, node, trackers)
-	checkServices(services, instances)
+	checkServices(services, instances, node)
+	sync := readSync(t.sync, node, instances)
+	sync.checkMixed(services)
 	for _, i := range instances {
+		i.checkKept(sync, vs)
 		c.VRRP = append(c.VRRP, i.VRRP)
+	}
+	if sync != nil {
+		c.Sync = &sync.Sync
+	}
+	for _, a := range readAccepts(t.accepts, node, instances) {
+		c.Accept = append(c.Accept, a.Accept)
 	}
 	for _, tr := range trackers {
 		c.Trackers = append(c.Trackers, tr.Tracker)

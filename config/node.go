@@ -10,14 +10,14 @@ import (
 // forNode chooses its overrides.
 func (t *table) as(node string) *table {
 	r := *t.reader
-	r.node, r.scope = node, node
+	r.node, r.scope, r.spare = node, node, nil
 	return &table{reader: &r, layers: t.layers}
 }
 
 // forNode lays the node's own table, [T.node."host"], over t. The keys that t
 // has been asked for so far cannot be overridden.
 func (t *table) forNode() *table {
-	t.known = append(t.known, "node")
+	t.ask("node")
 	t.describe("node", "table of tables", "host names", "none")
 	merged := &table{reader: t.reader, layers: t.layers, main: t.known}
 	nodes := t.nodeTables()
@@ -73,13 +73,20 @@ func isShortOf(short, full string) bool {
 	return dotted && strings.EqualFold(label, short)
 }
 
-// nodeNames are the node that loads and every node that the tables name.
+// nodeNames are the node that loads and every node that the tables name: by
+// their own tables, or in their lists of nodes.
 func nodeNames(loading string, tables []*table) []string {
 	names := map[string]bool{loading: true}
 	for _, t := range tables {
 		nodes, _ := t.layers[0].values["node"].(map[string]any)
 		for name := range nodes {
 			names[name] = true
+		}
+		listed, _ := t.layers[0].values["nodes"].([]any)
+		for _, raw := range listed {
+			if name, ok := raw.(string); ok {
+				names[name] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(names))

@@ -40,6 +40,8 @@ func TestMatching(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	const main = `
 [global]
+[sync]
+instance = "web"
 [[vrrp]]
 name = "web"
 interface = "eth0"
@@ -71,11 +73,22 @@ file = "/run/drain"
 	}{
 		{`global.node.relay2.router_id = "x"`, func(c *Config) { c.Global.RouterID = "x" }},
 		{`global.node.relay2.resync = "2s"`, func(c *Config) { c.Global.Resync = 2 * time.Second }},
+		{`global.node.relay2.on_drift = "report"`, func(c *Config) { c.Global.OnDrift = Report }},
+		{`sync.node.relay2.instance = "other"`, func(c *Config) { c.Sync.Instance, c.Sync.Interface, c.Sync.ID = "other", "eth9", 1 }},
+		{`sync.node.relay2.daemons = "follow"`, func(c *Config) { c.Sync.Daemons = SyncFollow }},
+		{`sync.node.relay2.interface = "eth3"`, func(c *Config) { c.Sync.Interface = "eth3" }},
+		{`sync.node.relay2.id = 7`, func(c *Config) { c.Sync.ID = 7 }},
+		{`sync.node.relay2.max_length = 1000`, func(c *Config) { c.Sync.MaxLen = 1000 }},
+		{`sync.node.relay2.group = "224.0.0.82"`, func(c *Config) { c.Sync.Group = ip("224.0.0.82") }},
+		{`sync.node.relay2.port = 8849`, func(c *Config) { c.Sync.Port = 8849 }},
+		{`sync.node.relay2.ttl = 2`, func(c *Config) { c.Sync.TTL = 2 }},
+		{`keep_connections = true` + "\n" + `serve_on_backup = true`, func(c *Config) { c.VRRP[0].KeepConnections, c.VRRP[0].ServeOnBackup = true, true }},
 		{`global.node.relay2.lock_wait = "2s"`, func(c *Config) { c.Global.LockWait = 2 * time.Second }},
 		{`interface = "eth1"`, func(c *Config) {
+			c.Sync.Interface = "eth1"
 			c.VRRP[0].Interface, c.VRRP[0].VIPs[0].Interface = "eth1", "eth1"
 		}},
-		{`vrid = 21`, func(c *Config) { c.VRRP[0].Router.VRID = 21 }},
+		{`vrid = 21`, func(c *Config) { c.VRRP[0].Router.VRID, c.Sync.ID = 21, 21 }},
 		{`priority = 150`, func(c *Config) { c.VRRP[0].Router.Priority = 150 }},
 		{`advert_interval = "2s"`, func(c *Config) { c.VRRP[0].Router.Interval = 2 * time.Second }},
 		{`preempt = false`, func(c *Config) { c.VRRP[0].Router.Preempt = false }},

@@ -16,7 +16,7 @@ func (o options[T]) check(t *table, what string, of T) {
 		if !t.has(key) || slices.Contains(types, of) {
 			continue
 		}
-		t.known = append(t.known, key)
+		t.ask(key)
 		if of != "" {
 			t.failKey(t.at(key), "%s of type %q has no such option, expected type %s", what, of, quotedTypes(types))
 		}

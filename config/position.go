@@ -13,7 +13,8 @@ import (
 type positions struct {
 	src   string
 	lines []int // offset of the first byte of each line
-	keys  map[path]offsets
+	// keys are by exact path.
+	keys map[string]offsets
 }
 
 // offsets are byte offsets in the document. A table has its name in its header
@@ -23,16 +24,19 @@ type offsets struct{ key, value int }
 // scanPositions indexes a document that the decoder has accepted. Of any other
 // it indexes what comes before the first thing it does not understand.
 func scanPositions(src string) *positions {
-	p := &positions{src: src, lines: []int{0}, keys: make(map[path]offsets)}
+	p := &positions{src: src, lines: []int{0}, keys: make(map[string]offsets)}
 	for i := range len(src) {
 		if src[i] == '\n' {
 			p.lines = append(p.lines, i+1)
 		}
 	}
-	s := &scanner{src: src, found: p.keys, elements: make(map[path]int)}
+	s := &scanner{src: src, found: p.keys, elements: make(map[string]int)}
 	s.document()
 	return p
 }
+
+// of is where the key is; the whole file starts at 0.
+func (p *positions) of(key path) offsets { return p.keys[key.exact()] }
 
 // place turns an offset into a line and a column in characters, both from 1.
 func (p *positions) place(offset int) (line, column int) {
@@ -49,10 +53,10 @@ func (p *positions) place(offset int) (line, column int) {
 type scanner struct {
 	src   string
 	pos   int
-	found map[path]offsets
+	found map[string]offsets
 	// elements counts the elements of each array of tables: a header under it
 	// means its last one.
-	elements map[path]int
+	elements map[string]int
 }
 
 func (s *scanner) document() {
@@ -87,8 +91,9 @@ func (s *scanner) header() (path, bool) {
 	table := parent.key(last.name)
 	s.note(table, last.offset, last.offset)
 	if array {
-		table = table.index(s.elements[table])
-		s.elements[parent.key(last.name)]++
+		name := table.exact()
+		table = table.index(s.elements[name])
+		s.elements[name]++
 		s.note(table, last.offset, last.offset)
 	}
 	return table, true
@@ -99,7 +104,7 @@ func (s *scanner) open(table path, parts []keyPart) path {
 	for _, part := range parts {
 		table = table.key(part.name)
 		s.note(table, part.offset, part.offset)
-		if n := s.elements[table]; n > 0 {
+		if n := s.elements[table.exact()]; n > 0 {
 			table = table.index(n - 1)
 		}
 	}
@@ -287,8 +292,9 @@ func unescape(text string) (string, bool) {
 // note records where a key is. A table that is opened twice keeps its first
 // place.
 func (s *scanner) note(key path, at, value int) {
-	if _, ok := s.found[key]; !ok {
-		s.found[key] = offsets{key: at, value: value}
+	name := key.exact()
+	if _, ok := s.found[name]; !ok {
+		s.found[name] = offsets{key: at, value: value}
 	}
 }
 

@@ -6,12 +6,15 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvsd/lvsd/director/ipvs"
 )
 
 func TestPositions(t *testing.T) {
@@ -66,7 +69,7 @@ func TestPositions(t *testing.T) {
 			for key, at := range p.keys {
 				kl, kc := p.place(at.key)
 				vl, vc := p.place(at.value)
-				got = append(got, fmt.Sprintf("%s %d:%d %d:%d", key.exact, kl, kc, vl, vc))
+				got = append(got, fmt.Sprintf("%s %d:%d %d:%d", key, kl, kc, vl, vc))
 			}
 			slices.Sort(got)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -110,48 +113,55 @@ func FuzzPositions(f *testing.F) {
 			strings.HasPrefix(doc, "\xff\xfe") || strings.HasPrefix(doc, "\xfe\xff") {
 			return
 		}
-		want := make(map[path]bool)
+		want := make(map[string]bool)
 		flatten(want, path{}, root)
 		for _, p := range slices.Collect(maps.Keys(want)) {
 			if _, ok := found[p]; !ok {
-				t.Errorf("decoder has %s, scanner does not", p.exact)
+				t.Errorf("decoder has %s, scanner does not", p)
 			}
 		}
 		for p := range found {
 			if !want[p] {
-				t.Errorf("scanner has %s, decoder does not", p.exact)
+				t.Errorf("scanner has %s, decoder does not", p)
 			}
 		}
 	})
 }
 
 // flatten collects the paths of everything in a decoded value.
-func flatten(into map[path]bool, at path, value any) {
+func flatten(into map[string]bool, at path, value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, value := range v {
-			into[at.key(name)] = true
+			into[at.key(name).exact()] = true
 			flatten(into, at.key(name), value)
 		}
 	case []map[string]any:
 		for i, value := range v {
-			into[at.index(i)] = true
+			into[at.index(i).exact()] = true
 			flatten(into, at.index(i), value)
 		}
 	case []any:
 		for i, value := range v {
-			into[at.index(i)] = true
+			into[at.index(i).exact()] = true
 			flatten(into, at.index(i), value)
 		}
 	}
 }
 
 // FuzzParse checks that any file gives a configuration that vrrp can run, or
-// problems that stand in the file.
+// problems that stand in the file, and the same when it is decoded as a whole.
 func FuzzParse(f *testing.F) {
 	documents(f)
+	for _, seed := range cuts {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, doc string) {
 		cfg, err := parseFiles("fuzz.toml", []byte(doc), "relay1")
+		whole, wholeErr := parseWhole("fuzz.toml", []byte(doc), "relay1")
+		if fmt.Sprint(err) != fmt.Sprint(wholeErr) || !reflect.DeepEqual(cfg, whole) {
+			t.Fatalf("in pieces: %v, %v\nas a whole: %v, %v", cfg, err, whole, wholeErr)
+		}
 		if (cfg == nil) == (err == nil) {
 			t.Fatalf("got config %v and error %v", cfg, err)
 		}
@@ -162,6 +172,7 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 			checkNames(t, cfg)
+			checkIPVS(t, cfg)
 		}
 		problems, ok := errors.AsType[Problems](err)
 		if err != nil && (!ok || len(problems) == 0) {
@@ -174,6 +185,48 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkIPVS checks what the kernel wants of virtual services.
+func checkIPVS(t *testing.T, cfg *Config) {
+	t.Helper()
+	keys := make(map[ipvs.ServiceKey]bool)
+	for _, s := range cfg.Services {
+		key := s.IPVS.ServiceKey
+		if keys[key] || (key.Mark != 0) == key.Address.IsValid() || (key.Mark == 0) != (key.Protocol != 0) {
+			t.Errorf("service twice or without identity: %v", key)
+		}
+		keys[key] = true
+		if key.Mark == 0 && key.Family != familyNumber(key.Address.Addr()) {
+			t.Errorf("service %v has family %v", key, key.Family)
+		}
+		if s.Quorum.Weight < 1 || s.Quorum.Hysteresis >= s.Quorum.Weight {
+			t.Errorf("service %v has quorum %+v", key, s.Quorum)
+		}
+		for _, server := range s.RealServers {
+			addr := server.Address.Addr()
+			if addr.IsValid() == (server.Host != "") || server.Forwarding != ipvs.Tunnel && server.Tunnel != (ipvs.TunnelInfo{}) ||
+				server.Forwarding != ipvs.Tunnel && addr.IsValid() && familyNumber(addr) != key.Family {
+				t.Errorf("service %v has real server %+v", key, server)
+			}
+			if (server.Tunnel.Type == ipvs.GUE) != (server.Tunnel.Port != 0) {
+				t.Errorf("real server has tunnel %+v", server.Tunnel)
+			}
+			for _, c := range server.Checks {
+				if c.Target.Port() == 0 || c.Target.Addr() != addr {
+					t.Errorf("real server %v has check %v", server.Address, c)
+				}
+			}
+		}
+	}
+	for _, a := range cfg.Accept {
+		if len(a.VIPs) == 0 || (a.Forwarding == ipvs.Tunnel) != (len(a.Decapsulations) > 0) {
+			t.Errorf("accepts nothing: %+v", a)
+		}
+	}
+	if s := cfg.Sync; s != nil && (s.Interface == "" || s.ID == 0 || !slices.ContainsFunc(cfg.VRRP, func(v VRRP) bool { return v.Router.Name == s.Instance })) {
+		t.Errorf("synchronises with nobody: %+v", s)
+	}
 }
 
 // checkNames checks that what the configuration depends on by name is there.

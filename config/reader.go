@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -16,8 +15,10 @@ type reader struct {
 	// scope is the node that problems are reported for: node, or everyNode.
 	scope  string
 	report *report
-	// keys collects what each key accepts, for the reference.
+	// keys collects what each key accepts, for the reference; nil otherwise.
 	keys map[string]keySpec
+	// spare is room for the known keys of the next table.
+	spare []string
 }
 
 // keySpec is what the reference says of a key.
@@ -25,22 +26,22 @@ type keySpec struct{ kind, allowed, fallback string }
 
 // fail reports a problem with the value at p.
 func (r *reader) fail(p path, format string, args ...any) {
-	r.add(p, r.positions.keys[p].value, fmt.Sprintf(format, args...))
+	r.add(p, r.positions().of(p).value, fmt.Sprintf(format, args...))
 }
 
 // failKey reports a problem with the key at p itself.
 func (r *reader) failKey(p path, format string, args ...any) {
-	r.add(p, r.positions.keys[p].key, fmt.Sprintf(format, args...))
+	r.add(p, r.positions().of(p).key, fmt.Sprintf(format, args...))
 }
 
 func (r *reader) add(p path, offset int, message string) {
-	line, column := r.positions.place(offset)
-	r.report.add(Problem{File: r.file, Line: line, Column: column, Key: p.name, Message: message}, r.scope)
+	line, column := r.positions().place(offset)
+	r.report.add(Problem{File: r.file, Line: line, Column: column, Key: p.name(), Message: message}, r.scope)
 }
 
 // line is the line of the key at p, for messages that point to a second place.
 func (r *reader) line(p path) int {
-	line, _ := r.positions.place(r.positions.keys[p].key)
+	line, _ := r.positions().place(r.positions().of(p).key)
 	return line
 }
 
@@ -90,18 +91,34 @@ func (t *table) layer(key string) (layer, bool) {
 
 // missing reports a key that must be there and is not.
 func (t *table) missing(key, expected string) {
-	at := t.positions.keys[t.path()].key
+	at := t.positions().of(t.path()).key
 	t.add(t.path().key(key), at, "missing, expected "+expected)
 }
 
-// close reports the keys that nobody asked for.
+// ask makes a key known.
+func (t *table) ask(key string) {
+	if t.known == nil {
+		t.known, t.spare = t.spare, nil
+	}
+	t.known = append(t.known, key)
+}
+
+// close ends the reading of the table and reports the keys that nobody asked
+// for.
 func (t *table) close() {
+	t.reportUnknown()
+	if t.main == nil { // else the main table's
+		t.spare, t.known = t.known[:0], nil
+	}
+}
+
+func (t *table) reportUnknown() {
 	for i, l := range t.layers {
 		valid := t.known
-		if i == len(t.layers)-1 {
+		if i == len(t.layers)-1 && t.main != nil {
 			valid = slices.Concat(t.known, t.main)
 		}
-		for _, key := range slices.Sorted(maps.Keys(l.values)) {
+		for key := range l.values {
 			switch {
 			case slices.Contains(valid, key):
 			case slices.Contains(t.main, key):
@@ -110,6 +127,13 @@ func (t *table) close() {
 				t.failKey(l.path.key(key), "unknown key%s", expectedName(key, valid))
 			}
 		}
+	}
+}
+
+// forget lets go of a value that has been read and is large.
+func (t *table) forget(key string) {
+	for _, l := range t.layers {
+		delete(l.values, key)
 	}
 }
 
@@ -135,7 +159,7 @@ type value[T any] struct {
 // table hides is checked too, and returns the deciding one: the zero value if
 // that was wrong, which is reported.
 func read[T any](t *table, key string, k kind[T]) value[T] {
-	t.known = append(t.known, key)
+	t.ask(key)
 	v := value[T]{table: t, key: key, kind: k}
 	for _, l := range slices.Backward(t.layers) {
 		raw, ok := l.values[key]
@@ -153,6 +177,9 @@ func read[T any](t *table, key string, k kind[T]) value[T] {
 
 // or is the value, or the default.
 func (v value[T]) or(fallback T) T {
+	if v.table.keys == nil {
+		return v.orElse(fallback, "")
+	}
 	return v.orElse(fallback, v.kind.show(fallback))
 }
 
@@ -181,7 +208,9 @@ func (v value[T]) required() T {
 }
 
 func (t *table) describe(key, kind, allowed, fallback string) {
-	t.keys[t.path().key(key).name] = keySpec{kind, allowed, fallback}
+	if t.keys != nil {
+		t.keys[t.path().key(key).name()] = keySpec{kind, allowed, fallback}
+	}
 }
 
 // located is a value and where it stands.
@@ -190,113 +219,10 @@ type located[T any] struct {
 	at    path
 }
 
-// listOf is how a list is read: its elements, and what messages and the
-// reference call them.
-type listOf[T any] struct {
-	name, plural      string
-	allowed, fallback string
-	// read reports what is wrong with an element.
-	read func(at path, raw any) (T, bool)
-}
-
-// readList takes a list of values. Wrong elements are reported and left out;
-// the list is then not whole.
-func readList[T any](t *table, key string, k kind[T], fallback string) (list []located[T], whole bool) {
-	return readElements(t, key, listOf[T]{
-		name: k.name, plural: k.plural, allowed: k.allowed, fallback: fallback,
-		read: func(at path, raw any) (T, bool) {
-			v, err := k.parse(raw)
-			if err != nil {
-				t.fail(at, "%s", err)
-			}
-			return v, err == nil
-		},
-	})
-}
-
-// readElements is readList for elements that are tables too.
-func readElements[T any](t *table, key string, of listOf[T]) (list []located[T], whole bool) {
-	t.known = append(t.known, key)
-	t.describe(key, "list of "+of.plural, of.allowed, of.fallback)
-	whole = true
-	for _, l := range slices.Backward(t.layers) {
-		if raw, ok := l.values[key]; ok {
-			list, whole = readEach(t, l.path.key(key), raw, of)
-		}
-	}
-	if of.fallback == "required" && len(list) == 0 && whole {
-		if t.has(key) {
-			t.fail(t.at(key), "is empty, expected at least one %s", of.name)
-		} else {
-			t.missing(key, "a list of "+of.plural)
-		}
-	}
-	return list, whole
-}
-
-func readEach[T any](t *table, at path, raw any, of listOf[T]) (list []located[T], whole bool) {
-	elements, ok := elementsOf(raw)
-	if !ok {
-		t.fail(at, "%s, expected a list of %s in brackets", describe(raw), of.plural)
-		return nil, false
-	}
-	whole = true
-	for i, element := range elements {
-		v, ok := of.read(at.index(i), element)
-		if !ok {
-			whole = false
-			continue
-		}
-		list = append(list, located[T]{v, at.index(i)})
-	}
-	return list, whole
-}
-
-// elementsOf are the elements of an array, of tables or of anything.
-func elementsOf(raw any) ([]any, bool) {
-	tables, ok := raw.([]map[string]any)
-	if !ok {
-		elements, ok := raw.([]any)
-		return elements, ok
-	}
-	elements := make([]any, len(tables))
-	for i, values := range tables {
-		elements[i] = values
-	}
-	return elements, true
-}
-
-// readTables reads the tables of an array of tables in each layer, and returns
-// those of the deciding one.
-func readTables[T any](t *table, key string, read func(*table) T) (all []T) {
-	t.known = append(t.known, key)
-	t.describe(key, "array of tables", "", "none")
-	for _, l := range slices.Backward(t.layers) {
-		single := &table{reader: t.reader, layers: []layer{l}}
-		if !single.has(key) {
-			continue
-		}
-		all = nil
-		for _, element := range single.list(key) {
-			all = append(all, read(element))
-		}
-	}
-	return all
-}
-
-// plain is the list without the places; nil when it is empty.
-func plain[T any](list []located[T]) []T {
-	var values []T
-	for _, l := range list {
-		values = append(values, l.value)
-	}
-	return values
-}
-
 // sub is the table under key in each layer that has it; without a layer it is
 // nil.
 func (t *table) sub(key string) *table {
-	t.known = append(t.known, key)
+	t.ask(key)
 	t.describe(key, "table", "", "none")
 	var layers []layer
 	for _, l := range t.layers {
@@ -326,7 +252,7 @@ func (t *table) tableValues(at path, raw any) (map[string]any, bool) {
 	if !ok {
 		expected := "a table"
 		if _, several := raw.([]map[string]any); several {
-			expected = fmt.Sprintf("one table, written [%s]", at.name)
+			expected = fmt.Sprintf("one table, written [%s]", at.name())
 		}
 		t.fail(at, "%s, expected %s", describeTableless(raw), expected)
 	}
@@ -340,41 +266,6 @@ func describeTableless(raw any) string {
 		return "is a string"
 	}
 	return describe(raw)
-}
-
-// list is the tables of an array of tables, [[key]].
-func (t *table) list(key string) []*table {
-	t.known = append(t.known, key)
-	t.describe(key, "array of tables", "", "none")
-	if !t.has(key) {
-		return nil
-	}
-	at := t.at(key)
-	elements, ok := elementsOf(t.raw(key))
-	if !ok {
-		t.fail(at, "%s, expected an array of tables, written [[%s]]", describeTableless(t.raw(key)), at.name)
-	}
-	var tables []*table
-	for i, element := range elements {
-		if values, ok := t.tableValues(at.index(i), element); ok {
-			tables = append(tables, t.element(at.index(i), values))
-		}
-	}
-	return tables
-}
-
-// listOrOne is list, but a single table [key] is taken for one element.
-func (t *table) listOrOne(key string) []*table {
-	if values, ok := t.raw(key).(map[string]any); ok {
-		t.known = append(t.known, key)
-		t.describe(key, "array of tables", "", "none")
-		return []*table{t.element(t.at(key), values)}
-	}
-	return t.list(key)
-}
-
-func (t *table) element(at path, values map[string]any) *table {
-	return &table{reader: t.reader, layers: []layer{{at, values}}}
 }
 
 // raw is the deciding value of a key, or nil.

@@ -1,19 +1,16 @@
 package config
 
 import (
-	"fmt"
+	"iter"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/director/ipvs"
 )
 
-// longestPersistence is ipvsadm's limit, 31 days.
-const longestPersistence = 31 * 24 * time.Hour
-
 var (
-	protocols = map[string]ipvs.Protocol{"tcp": ipvs.TCP, "udp": ipvs.UDP}
 	// schedulers are the kernel's, net/netfilter/ipvs/ip_vs_*.c.
 	schedulers = []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos"}
 	// schedulerFlags are the flags by name; each starts with its scheduler's.
@@ -26,98 +23,147 @@ var (
 	}
 )
 
-// service is a virtual service and where its keys are.
+// kinds are those of services, servers and checks. They are made once, because
+// a file may have 50,000 of them.
+var kinds = struct {
+	label, word, protocol, family, scheduler, schedulerFlag, forwarding, onFailure kind[string]
+	encapsulation, checksum, probe, initial, request                               kind[string]
+	mark, port, weight, signedWeight, threshold, quorum, retries, count            kind[int]
+	interval, timeout, delay                                                       kind[time.Duration]
+	endpoint, server                                                               kind[target]
+	addressRange                                                                   kind[addressRange]
+	portRange, markedPorts                                                         kind[portRange]
+	boolean                                                                        kind[bool]
+}{
+	label: label(), word: word(), request: requestTarget(), boolean: boolean(),
+	protocol:      choice("tcp", "udp", "sctp"),
+	family:        choice("ipv4", "ipv6"),
+	scheduler:     choice(schedulers...),
+	schedulerFlag: choice("sh-port", "sh-fallback", "mh-port", "mh-fallback"),
+	forwarding:    choice("dr", "nat", "tun"),
+	onFailure:     choice(string(Quiesce), string(Remove)),
+	encapsulation: encapsulation(),
+	checksum:      choice("none", "checksum", "remote"),
+	probe:         probeKind(),
+	initial:       choice("down", "up"),
+	mark:          integer(1, math.MaxUint32),
+	port:          integer(1, 65535),
+	weight:        integer(0, 65535),
+	signedWeight:  integer(-65535, 65535),
+	threshold:     integer(0, math.MaxInt32),
+	quorum:        quorum(),
+	retries:       integer(0, 100),
+	count:         integer(1, 100),
+	interval:      duration(100*time.Millisecond, time.Hour, 1),
+	timeout:       duration(10*time.Millisecond, 5*time.Minute, 1),
+	delay:         duration(0, time.Hour, 1),
+	endpoint:      endpoint(),
+	server:        serverAddress(),
+	addressRange:  addresses(),
+	portRange:     ports(0),
+	markedPorts:   ports(1),
+}
+
+// service is a table [[virtual_service]] and where its keys are. Its
+// VirtualService is the first that it makes.
 type service struct {
 	VirtualService
 	*table
-	// targets are the addresses of real servers and sorry server.
+	front
+	// inherits tells of each real server whether it takes the service's port.
+	inherits      []bool
+	sorryInherits bool
+	// targets are the addresses of real servers and sorry server, each with its
+	// table.
 	targets []located[netip.Addr]
+	// mixed are those of another family than the service's.
+	mixed []located[netip.Addr]
+	// marks are those of mark_traffic.
+	marks []located[markRule]
 }
 
 // readServices reads each [[virtual_service]].
-func readServices(tables []*table) []service {
+func readServices(tables iter.Seq2[*table, error]) ([]service, error) {
 	var all []service
-	for _, t := range tables {
+	for t, err := range tables {
+		if err != nil {
+			return nil, err
+		}
 		all = append(all, readService(t))
+		t.forget("real_server")
 	}
 	checkDistinctServices(all)
-	return all
+	checkDistinctMarks(all)
+	return all, nil
 }
 
 func readService(t *table) service {
 	defer t.close()
-	s := service{table: t}
-	s.Name = read(t, "name", label()).orElse("", "protocol and address, `tcp 192.0.2.1:25`")
-	s.IPVS.ServiceKey = readServiceKey(t)
+	s := service{table: t, front: readFront(t)}
+	s.Name = read(t, "name", kinds.label).orElse("", "protocol and address, `tcp 192.0.2.1:25`")
+	s.IPVS.ServiceKey = s.keys[0]
 	if s.Name == "" {
-		s.Name = serviceName(s.IPVS.ServiceKey)
+		s.Name = serviceName(s.keys[0])
 	}
 	readScheduler(t, &s.IPVS)
-	s.IPVS.Granularity = 32
+	s.IPVS.Granularity = s.IPVS.Family.Bits()
 	if p := t.sub("persistence"); p != nil {
 		readPersistence(p, &s.IPVS)
 	}
 	readOnePacket(t, &s.IPVS)
 	s.Forwarding = readForwarding(t, ipvs.DirectRoute, `"dr"`)
-	s.OnFailure = OnFailure(read(t, "on_failure", choice(string(Quiesce), string(Remove))).or(string(Quiesce)))
-	s.RealServers = readRealServers(&s, readChecks(t))
-	s.Sorry = readSorryServer(&s)
+	s.OnFailure = OnFailure(read(t, "on_failure", kinds.onFailure).or(string(Quiesce)))
+	tunnel := readTunnel(t, ipvs.Tunnel, ipvs.TunnelInfo{}, serviceTunnel)
+	readRealServers(&s, readChecks(t), tunnel)
+	s.Sorry = readSorryServer(&s, tunnel)
+	s.checkTunnel()
+	s.readQuorum()
+	s.SlowStart = read(t, "slow_start", kinds.delay).or(0)
+	s.Hooks = readServiceHooks(t)
+	s.Omega = read(t, "omega", kinds.boolean).or(false)
+	s.readMarks()
+	s.SNAT = readSNAT(t, s)
 	return s
 }
 
-// readServiceKey reads what identifies the service: protocol and address, or
-// family and firewall mark.
-func readServiceKey(t *table) ipvs.ServiceKey {
-	address := read(t, "address", endpoint())
-	protocol := read(t, "protocol", choice("tcp", "udp"))
-	mark := read(t, "firewall_mark", integer(1, math.MaxUint32))
-	family := read(t, "family", choice("ipv4", "ipv6"))
-	key := ipvs.ServiceKey{
-		Family:   ipvs.IPv4,
-		Protocol: protocols[protocol.orElse("", "required with address")],
-		Address:  address.orElse(target{}, "required, or firewall_mark").with(0),
-		Mark:     uint32(mark.orElse(0, "required, or address")),
+// expand adds the virtual services that the table makes. Those of one port
+// share their real servers.
+func (s service) expand(all []VirtualService) []VirtualService {
+	servers := map[uint16][]RealServer{s.keys[0].Address.Port(): s.RealServers}
+	for _, key := range s.keys {
+		v := s.VirtualService
+		v.IPVS.ServiceKey = key
+		port := key.Address.Port()
+		if _, ok := servers[port]; !ok {
+			servers[port] = s.serversAt(port)
+		}
+		v.RealServers = servers[port]
+		if s.sorryInherits && port != s.Sorry.Address.Port() {
+			sorry := *s.Sorry
+			sorry.Address = netip.AddrPortFrom(sorry.Address.Addr(), port)
+			v.Sorry = &sorry
+		}
+		all = append(all, v)
 	}
-	if family.or("ipv4") == "ipv6" {
-		t.fail(t.at("family"), `"ipv6" does not work yet, expected "ipv4"`)
-	}
-	switch {
-	case address.set && mark.set:
-		t.failKey(t.at("firewall_mark"), "the service has an address too, expected either address or firewall_mark")
-	case mark.set && protocol.set:
-		t.failKey(t.at("protocol"), "a firewall mark selects packets of every protocol, expected no protocol")
-	case mark.set:
-	case !address.set:
-		t.missing("address", "ADDRESS:PORT, or firewall_mark")
-	case family.set:
-		t.failKey(t.at("family"), "the address has a family, expected family only with firewall_mark")
-	case !protocol.set:
-		t.missing("protocol", protocol.kind.expected+": there is no default protocol")
-	}
-	switch v := address.value; {
-	case !v.addr.IsValid():
-	case !v.hasPort:
-		t.fail(t.at("address"), `"%s" has no port, expected ADDRESS:PORT`, v.addr)
-	case v.port == 0 && !t.has("persistence"):
-		t.fail(t.at("address"), "port 0 is every port, expected a port, or persistence to keep a client's ports together")
-	}
-	return key
+	return all
 }
 
-func serviceName(key ipvs.ServiceKey) string {
-	switch {
-	case key.Mark != 0:
-		return fmt.Sprintf("mark %d", key.Mark)
-	case key.Protocol == ipvs.UDP:
-		return "udp " + key.Address.String()
-	default:
-		return "tcp " + key.Address.String()
+// serversAt are the real servers of the group's services with the port. Checks
+// do not depend on it.
+func (s service) serversAt(port uint16) []RealServer {
+	all := make([]RealServer, len(s.RealServers))
+	for i, server := range s.RealServers {
+		if s.inherits[i] {
+			server.Address = netip.AddrPortFrom(server.Address.Addr(), port)
+		}
+		all[i] = server
 	}
+	return all
 }
 
 func readScheduler(t *table, s *ipvs.Service) {
-	s.Scheduler = read(t, "scheduler", choice(schedulers...)).or("wlc")
-	flags, _ := readList(t, "scheduler_flags", choice("sh-port", "sh-fallback", "mh-port", "mh-fallback"), "[]")
+	s.Scheduler = read(t, "scheduler", kinds.scheduler).or("wlc")
+	flags, _ := readList(t, "scheduler_flags", kinds.schedulerFlag, "[]")
 	for _, f := range flags {
 		if wants := f.value[:2]; s.Scheduler != "" && s.Scheduler != wants {
 			t.fail(f.at, "%q is a flag of the scheduler %s, expected scheduler = %q", f.value, wants, wants)
@@ -128,11 +174,11 @@ func readScheduler(t *table, s *ipvs.Service) {
 }
 
 func readOnePacket(t *table, s *ipvs.Service) {
-	if !read(t, "one_packet", boolean()).or(false) {
+	if !read(t, "one_packet", kinds.boolean).or(false) {
 		return
 	}
-	if s.Protocol == ipvs.TCP {
-		t.fail(t.at("one_packet"), `schedules each packet on its own, which breaks TCP, expected protocol "udp"`)
+	if s.Protocol == ipvs.TCP || s.Protocol == ipvs.SCTP {
+		t.fail(t.at("one_packet"), `schedules each packet on its own, which breaks %s, expected protocol "udp"`, strings.ToUpper(s.Protocol.String()))
 	}
 	s.Flags |= ipvs.OnePacket
 }
@@ -141,94 +187,40 @@ func readOnePacket(t *table, s *ipvs.Service) {
 func readPersistence(t *table, s *ipvs.Service) {
 	defer t.close()
 	s.Flags |= ipvs.Persistent
-	s.Timeout = read(t, "timeout", duration(time.Second, longestPersistence, time.Second)).or(5 * time.Minute)
-	s.Granularity = uint8(read(t, "granularity", integer(0, 32)).or(32))
+	s.Timeout = read(t, "timeout", duration(time.Second, longestTimeout, time.Second)).or(5 * time.Minute)
+	granularity := read(t, "granularity", integer(0, 128)).orElse(int(s.Family.Bits()), "32, of IPv6 128")
+	switch {
+	case s.Family == ipvs.IPv4 && granularity > 32:
+		t.fail(t.at("granularity"), "%d is out of range, expected an integer 0..32 in IPv4", granularity)
+	case s.Family == ipvs.IPv6 && t.raw("granularity") == int64(0):
+		t.fail(t.at("granularity"), "0 is out of range, expected an integer 1..128 in IPv6")
+	}
+	s.Granularity = uint8(granularity)
 	s.Engine = read(t, "engine", choice("sip")).optional()
-	if s.Engine == "sip" && s.Protocol == ipvs.TCP {
+	if s.Engine == "sip" && (s.Protocol == ipvs.TCP || s.Protocol == ipvs.SCTP) {
 		t.fail(t.at("engine"), `the kernel reads SIP over UDP only, expected protocol "udp"`)
 	}
 }
 
 func readForwarding(t *table, fallback ipvs.Forwarding, words string) ipvs.Forwarding {
-	name := read(t, "forwarding", choice("dr", "nat", "tun"))
+	name := read(t, "forwarding", kinds.forwarding)
 	if text := name.orElse("", words); text != "" {
 		return forwardings[text]
 	}
 	return fallback
 }
 
-// readRealServers reads [[virtual_service.real_server]]; checks are the
-// service's, for the servers that have none of their own.
-func readRealServers(s *service, checks []check) []RealServer {
-	var all []RealServer
-	first := make(map[netip.AddrPort]path)
-	for _, t := range s.list("real_server") {
-		server := readRealServer(t, s, checks)
-		all = append(all, server)
-		if !server.Address.IsValid() {
-			continue
-		}
-		if other, again := first[server.Address]; again {
-			t.fail(t.at("address"), "%s is already a real server of this service (line %d), expected each only once", server.Address, t.line(other))
-			continue
-		}
-		first[server.Address] = t.at("address")
-	}
-	return all
-}
-
-func readRealServer(t *table, s *service, checks []check) RealServer {
-	defer t.close()
-	server := RealServer{
-		Address:    readTarget(t, s, s.Forwarding),
-		Forwarding: s.Forwarding,
-		Weight:     read(t, "weight", integer(0, 65535)).or(1),
-		Upper:      uint32(read(t, "upper_connections", integer(0, math.MaxUint32)).or(0)),
-		Lower:      uint32(read(t, "lower_connections", integer(0, math.MaxUint32)).or(0)),
-	}
-	if server.Lower > server.Upper {
-		t.fail(t.at("lower_connections"), "%d is above upper_connections, %d, expected at most that", server.Lower, server.Upper)
-	}
-	if own := readChecks(t); t.has("check") {
-		checks = own
-	}
-	for _, c := range checks {
-		server.Checks = append(server.Checks, c.spec(server.Address))
-	}
-	return server
-}
-
-// readTarget reads the address that a service sends to. Its port is the
-// service's unless it says otherwise, which only NAT can.
-func readTarget(t *table, s *service, forwarding ipvs.Forwarding) netip.AddrPort {
-	v := read(t, "address", endpoint()).required()
-	if !v.addr.IsValid() {
-		return netip.AddrPort{}
-	}
-	s.targets = append(s.targets, located[netip.Addr]{v.addr, t.at("address")})
-	port := s.IPVS.Address.Port()
-	switch {
-	case v.hasPort && s.IPVS.Address.IsValid() && forwarding != ipvs.Masquerade && v.port != port:
-		t.fail(t.at("address"), `port %d is not the service's, %d, expected that or forwarding = "nat": only NAT rewrites ports`, v.port, port)
-	case v.hasPort && v.port == 0 && port != 0:
-		t.fail(t.at("address"), "port 0 is no port of a server, expected 1..65535")
-	}
-	return v.with(port)
-}
-
-// readSorryServer reads [virtual_service.sorry_server].
-func readSorryServer(s *service) *SorryServer {
-	t := s.sub("sorry_server")
-	if t == nil {
-		return nil
-	}
-	defer t.close()
-	forwarding := readForwarding(t, s.Forwarding, "the service's")
-	sorry := &SorryServer{Address: readTarget(t, s, forwarding), Forwarding: forwarding, Weight: 1, Mode: SorryReplaces}
+// checkTunnel reports the keys of tunnels in a service without any.
+func (s service) checkTunnel() {
 	for _, server := range s.RealServers {
-		if server.Address == sorry.Address && sorry.Address.IsValid() {
-			t.fail(t.at("address"), "%s is a real server of this service, expected another", sorry.Address)
+		if server.Forwarding == ipvs.Tunnel {
+			return
 		}
 	}
-	return sorry
+	if s.Sorry != nil && s.Sorry.Forwarding == ipvs.Tunnel {
+		return
+	}
+	if s.Forwarding != ipvs.Tunnel {
+		wantNoTunnel(s.table)
+	}
 }

@@ -146,7 +146,7 @@ func (tr *tracker) readService(services []service) {
 		if s.Name != tr.Service {
 			continue
 		}
-		if sum := weightOf(s.RealServers); tr.Quorum > sum {
+		if sum, known := weightOf(s.RealServers); known && tr.Quorum > sum {
 			tr.fail(tr.at("quorum"), "%d is more than the real servers of %q weigh together, %d, expected at most that", tr.Quorum, s.Name, sum)
 		}
 		return
@@ -154,13 +154,6 @@ func (tr *tracker) readService(services []service) {
 	if tr.Service != "" {
 		tr.fail(tr.at("service"), "no [[virtual_service]] is called %q%s", tr.Service, nearestName(tr.Service, names))
 	}
-}
-
-func weightOf(servers []RealServer) (sum int) {
-	for _, s := range servers {
-		sum += s.Weight
-	}
-	return sum
 }
 
 // readCheck reads [tracker.check].
@@ -177,7 +170,7 @@ func (tr *tracker) readCheck() {
 	tr.Check = readProbe(t)
 	tr.Check.Target = read(t, "address", probeTarget()).required()
 	if t.has("port") {
-		t.known = append(t.known, "port")
+		t.ask("port")
 		t.failKey(t.at("port"), "the address has the port, expected address = \"ADDRESS:PORT\" alone")
 	}
 }

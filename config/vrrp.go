@@ -44,6 +44,7 @@ func readInstance(main *table, trackers []tracker) instance {
 	i.Track = plain(track)
 	i.ServeOnBackup = read(t, "serve_on_backup", boolean()).or(false)
 	i.Redirect = RedirectScope(read(t, "redirect", choice(string(RedirectServices), string(RedirectAllTCP))).or(string(RedirectServices)))
+	i.KeepConnections = read(t, "keep_connections", boolean()).or(false)
 	i.KeepRedirectOnStop = read(t, "keep_redirect_on_stop", boolean()).or(true)
 	i.GARP = readGARP(t.subOrEmpty("garp"))
 	i.Hooks = readHooks(t.subOrEmpty("notify"))
