@@ -19,29 +19,61 @@ const (
 
 var native = binary.NativeEndian
 
+// zeros is what attributes and addresses are padded with.
+var zeros [16]byte
+
 // appendAttribute appends one attribute, padded.
 func appendAttribute(b []byte, kind uint16, value []byte) []byte {
-	b = native.AppendUint16(b, uint16(attributeHeader+len(value)))
-	b = native.AppendUint16(b, kind)
-	b = append(b, value...)
-	return append(b, make([]byte, padding(len(value)))...)
+	b = appendHeader(b, kind, len(value))
+	return appendPadded(b, value)
+}
+
+// appendText appends a string with its terminating zero.
+func appendText(b []byte, kind uint16, text string) []byte {
+	b = appendHeader(b, kind, len(text)+1)
+	b = append(append(b, text...), 0)
+	return append(b, zeros[:padding(len(text)+1)]...)
+}
+
+func appendUint8(b []byte, kind uint16, v uint8) []byte {
+	b = appendHeader(b, kind, 1)
+	return append(b, v, 0, 0, 0)
 }
 
 func appendUint16(b []byte, kind, v uint16) []byte {
-	return appendAttribute(b, kind, native.AppendUint16(nil, v))
+	b = native.AppendUint16(appendHeader(b, kind, 2), v)
+	return append(b, 0, 0)
 }
 
 func appendUint32(b []byte, kind uint16, v uint32) []byte {
-	return appendAttribute(b, kind, native.AppendUint32(nil, v))
+	return native.AppendUint32(appendHeader(b, kind, 4), v)
 }
 
 // appendPort appends a port, which IPVS wants in network byte order.
 func appendPort(b []byte, kind, port uint16) []byte {
-	return appendAttribute(b, kind, binary.BigEndian.AppendUint16(nil, port))
+	b = binary.BigEndian.AppendUint16(appendHeader(b, kind, 2), port)
+	return append(b, 0, 0)
 }
 
-func appendNested(b []byte, kind uint16, attributes []byte) []byte {
-	return appendAttribute(b, kind|flagNested, attributes)
+// beginNested appends the header of an attribute that holds attributes. What is
+// appended until endNested is inside.
+func beginNested(b []byte, kind uint16) (_ []byte, start int) {
+	return appendHeader(b, kind|flagNested, 0), len(b)
+}
+
+func endNested(b []byte, start int) []byte {
+	native.PutUint16(b[start:], uint16(len(b)-start))
+	return b
+}
+
+func appendHeader(b []byte, kind uint16, length int) []byte {
+	b = native.AppendUint16(b, uint16(attributeHeader+length))
+	return native.AppendUint16(b, kind)
+}
+
+func appendPadded(b, value []byte) []byte {
+	b = append(b, value...)
+	return append(b, zeros[:padding(len(value))]...)
 }
 
 func padding(n int) int {
@@ -57,8 +89,8 @@ type attributeReader struct {
 	err   error
 }
 
-func readAttributes(b []byte) *attributeReader {
-	return &attributeReader{rest: b}
+func readAttributes(b []byte) attributeReader {
+	return attributeReader{rest: b}
 }
 
 // next moves to the next attribute and tells whether there is one.
@@ -83,11 +115,11 @@ func (r *attributeReader) next() bool {
 }
 
 // sized is the value if it has n bytes; else it records the fault and gives n
-// zero bytes.
+// zero bytes, n up to 16.
 func (r *attributeReader) sized(n int) []byte {
 	if len(r.value) != n {
 		r.fail("attribute %d has %d bytes, not %d", r.kind, len(r.value), n)
-		return make([]byte, n)
+		return zeros[:n]
 	}
 	return r.value
 }
@@ -106,9 +138,11 @@ func (r *attributeReader) counter() uint64 {
 }
 
 // text is the value up to its terminating zero.
-func (r *attributeReader) text() string {
-	text, _, _ := bytes.Cut(r.value, []byte{0})
-	return string(text)
+func (r *attributeReader) text() []byte {
+	if end := bytes.IndexByte(r.value, 0); end >= 0 {
+		return r.value[:end]
+	}
+	return r.value
 }
 
 func (r *attributeReader) fail(format string, args ...any) {

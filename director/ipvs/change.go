@@ -1,5 +1,7 @@
 package ipvs
 
+import "fmt"
+
 // Command is what a Change does.
 type Command uint8
 
@@ -14,6 +16,26 @@ const (
 	DeleteDestination
 )
 
+// String is what the command does: "add service".
+func (c Command) String() string {
+	switch c {
+	case AddService:
+		return opAddService
+	case UpdateService:
+		return opUpdateService
+	case DeleteService:
+		return opDeleteService
+	case AddDestination:
+		return opAddDestination
+	case UpdateDestination:
+		return opUpdateDestination
+	case DeleteDestination:
+		return opDeleteDestination
+	default:
+		return fmt.Sprintf("command %d", uint8(c))
+	}
+}
+
 // Change is one change of the table, to be made with others in one go.
 type Change struct {
 	Command Command
@@ -23,4 +45,30 @@ type Change struct {
 	// Destination is the whole destination for AddDestination and
 	// UpdateDestination; for DeleteDestination only its address counts.
 	Destination Destination
+}
+
+// append appends the attributes of the request for the change.
+func (c *Change) append(b []byte) []byte {
+	switch c.Command {
+	case AddService, UpdateService:
+		return appendService(b, c.Service)
+	case AddDestination, UpdateDestination:
+		return appendDestination(appendServiceKey(b, c.Service.ServiceKey), c.Destination)
+	case DeleteDestination:
+		return appendDestinationKey(appendServiceKey(b, c.Service.ServiceKey), c.Destination.Address)
+	default:
+		return appendServiceKey(b, c.Service.ServiceKey)
+	}
+}
+
+// number is the command as the kernel numbers it.
+func (c Command) number() uint8 {
+	return [...]uint8{
+		AddService:        commandNewService,
+		UpdateService:     commandUpdateService,
+		DeleteService:     commandDeleteService,
+		AddDestination:    commandNewDestination,
+		UpdateDestination: commandUpdateDestination,
+		DeleteDestination: commandDeleteDestination,
+	}[c]
 }

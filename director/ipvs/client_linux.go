@@ -2,256 +2,200 @@ package ipvs
 
 import (
 	"errors"
-	"net/netip"
+	"fmt"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/moby/ipvs"
 )
 
-// requestTimeout is the deadline of one netlink request. The kernel answers
-// within the system call; only loading a scheduler's module takes time.
+// requestTimeout is how long the kernel may be silent. It answers within the
+// system call that asks; what a module takes to load is spent there.
 const requestTimeout = 10 * time.Second
 
 // Client speaks to the IPVS of one network namespace. It is safe for concurrent
 // use; requests are made one after the other. Its errors are *OpError.
+//
+// When ip_vs is unloaded, requests fail with ErrUnavailable, and each tries to
+// load it again; when it has been loaded again, they go on.
 type Client struct {
-	mu      sync.Mutex
-	family  uint16
-	socket  socket
-	library library
+	mu     sync.Mutex
+	socket socket
+	family uint16 // the number of IPVS's netlink family; 0 is not known
+	batch  batch
+	names  names
+	// scratch holds the destinations of one service while they are read.
+	scratch []DestinationEntry
+	// checked is where the next Refresh goes on to read completely.
+	checked int
 }
 
 // Open makes sure that the kernel has IPVS, loading the module if it must and
-// can, and that this process may use it. It returns ErrUnavailable,
-// ErrPermission or ErrReloaded where that is not so.
+// can, and that this process may use it. It returns ErrUnavailable or
+// ErrPermission where that is not so.
 //
 // The client belongs to the network namespace of the calling thread, and is to
-// be used only from threads of that namespace: after a timeout it opens its
-// sockets anew.
+// be used only from threads of that namespace: after a failure it opens its
+// socket anew.
 func Open() (*Client, error) {
-	o := operation{name: opOpen}
-	family, err := preflight()
-	if err != nil {
-		return nil, o.failed(err)
-	}
-	c := &Client{
-		family:  family,
-		socket:  socket{timeout: requestTimeout},
-		library: library{timeout: requestTimeout},
+	c := newClient(dial)
+	if err := c.find(); err != nil {
+		_ = c.Close()
+		return nil, operation{name: opOpen}.failed(err)
 	}
 	if _, err := c.Info(); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
-	if err := c.library.open(); err != nil {
-		_ = c.Close()
-		return nil, o.failed(err)
-	}
 	return c, nil
 }
 
-// Close closes the client's sockets. The kernel keeps its services.
+func newClient(dial func() (conn, error)) *Client {
+	return &Client{socket: socket{dial: dial, timeout: requestTimeout}, names: names{}}
+}
+
+// Close closes the client's socket. The kernel keeps its services.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.socket.close()
-	c.library.close()
 	return nil
 }
 
 // Info reads IPVS's version and the size of its connection table.
 func (c *Client) Info() (Info, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o := operation{name: opInfo}
-	answer, err := c.socket.get(c.family, commandGetInfo, nil)
-	if err != nil {
-		return Info{}, c.failed(o, err)
-	}
-	info, err := decodeInfo(answer)
-	return info, o.failed(err)
-}
-
-// Services reads all services with their destinations and counters, in the
-// kernel's order. An empty table is no error.
-//
-// It is not a snapshot: there is one request for the services and one for each
-// service's destinations, and a service that is deleted in between has none.
-func (c *Client) Services() ([]ServiceEntry, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o := operation{name: opListServices}
-	answers, err := c.socket.dump(c.family, commandGetService, nil)
-	if err != nil {
-		return nil, c.failed(o, err)
-	}
-	services := make([]ServiceEntry, len(answers))
-	for i, answer := range answers {
-		if services[i], err = decodeService(answer); err != nil {
-			return nil, o.failed(err)
-		}
-		if services[i].Destinations, err = c.destinations(services[i].ServiceKey); err != nil {
-			return nil, err
-		}
-	}
-	return services, nil
-}
-
-func (c *Client) destinations(k ServiceKey) ([]DestinationEntry, error) {
-	o := operation{name: opListDestinations, object: k.String()}
-	answers, err := c.socket.dump(c.family, commandGetDestination, appendServiceKey(nil, k))
-	if err != nil {
-		return nil, c.failed(o, err)
-	}
-	destinations := make([]DestinationEntry, len(answers))
-	for i, answer := range answers {
-		if destinations[i], err = decodeDestination(answer, k.Family); err != nil {
-			return nil, o.failed(err)
-		}
-	}
-	return destinations, nil
-}
-
-// AddService adds a service without destinations. It returns ErrExists if the
-// key is in use and ErrNoScheduler if the scheduler is not in the kernel.
-func (c *Client) AddService(s Service) error {
-	return c.changeService(opAddService, s, (*ipvs.Handle).NewService)
-}
-
-// UpdateService makes the service with that key like s, keeping its
-// destinations and connections. It returns ErrNotExist or ErrNoScheduler.
-func (c *Client) UpdateService(s Service) error {
-	return c.changeService(opUpdateService, s, (*ipvs.Handle).UpdateService)
-}
-
-func (c *Client) changeService(name string, s Service, change func(*ipvs.Handle, *ipvs.Service) error) error {
-	o := operation{name: name, object: s.String(), modules: "ip_vs_" + s.Scheduler}
-	if s.Engine != "" {
-		o.modules = "-a " + o.modules + " ip_vs_pe_" + s.Engine
-	}
-	if err := s.validate(); err != nil {
-		return o.failed(err)
-	}
-	return c.useLibrary(o, func(h *ipvs.Handle) error { return change(h, libraryService(s)) })
-}
-
-// DeleteService deletes a service and its destinations. It returns ErrNotExist
-// if there is none.
-func (c *Client) DeleteService(k ServiceKey) error {
-	o := operation{name: opDeleteService, object: k.String()}
-	if err := k.validate(); err != nil {
-		return o.failed(err)
-	}
-	return c.useLibrary(o, func(h *ipvs.Handle) error {
-		return h.DelService(libraryService(Service{ServiceKey: k}))
+	var info Info
+	err := c.get(commandGetInfo, func(answer []byte) (err error) {
+		info, err = decodeInfo(answer)
+		return err
 	})
-}
-
-// AddDestination adds a destination to a service. It returns ErrExists, or
-// ErrNotExist if there is no such service. A destination that was deleted less
-// than two minutes ago comes back with its counters and connections.
-func (c *Client) AddDestination(k ServiceKey, d Destination) error {
-	return c.changeDestination(opAddDestination, commandAddDestination, k, d)
-}
-
-// UpdateDestination makes the destination with that address like d, keeping its
-// connections. It returns ErrNotExist if there is no such service or
-// destination.
-func (c *Client) UpdateDestination(k ServiceKey, d Destination) error {
-	return c.changeDestination(opUpdateDestination, commandUpdateDestination, k, d)
-}
-
-func (c *Client) changeDestination(name string, command uint8, k ServiceKey, d Destination) error {
-	o := operation{name: name, object: k.String() + " -> " + d.String()}
-	if err := errors.Join(k.validate(), d.validate()); err != nil {
-		return o.failed(err)
-	}
-	return c.do(o, command, appendDestination(appendServiceKey(nil, k), d))
-}
-
-// DeleteDestination deletes a destination of a service. It returns ErrNotExist
-// if there is no such service or destination. Packets of its connections are
-// dropped from then on; weight 0 is the gentle way.
-func (c *Client) DeleteDestination(k ServiceKey, address netip.AddrPort) error {
-	o := operation{name: opDeleteDestination, object: k.String() + " -> " + address.String()}
-	if err := errors.Join(k.validate(), validateAddress(address.Addr())); err != nil {
-		return o.failed(err)
-	}
-	return c.do(o, commandDeleteDestination, appendDestinationKey(appendServiceKey(nil, k), address))
-}
-
-// Zero sets the counters of a service and its destinations to zero. It returns
-// ErrNotExist if there is no such service.
-func (c *Client) Zero(k ServiceKey) error {
-	o := operation{name: opZero, object: k.String()}
-	if err := k.validate(); err != nil {
-		return o.failed(err)
-	}
-	return c.do(o, commandZero, appendServiceKey(nil, k))
-}
-
-// ZeroAll sets all counters to zero.
-func (c *Client) ZeroAll() error {
-	return c.do(operation{name: opZero}, commandZero, nil)
+	return info, operation{name: opInfo}.failed(err)
 }
 
 // Timeouts reads how long idle connections are kept.
 func (c *Client) Timeouts() (Timeouts, error) {
 	var t Timeouts
-	err := c.useLibrary(operation{name: opTimeouts}, func(h *ipvs.Handle) error {
-		config, err := h.GetConfig()
-		if err != nil {
-			return err
-		}
-		t = Timeouts{TCP: config.TimeoutTCP, TCPFin: config.TimeoutTCPFin, UDP: config.TimeoutUDP}
-		return nil
+	err := c.get(commandGetTimeouts, func(answer []byte) (err error) {
+		t, err = decodeTimeouts(answer)
+		return err
 	})
-	return t, err
+	return t, operation{name: opTimeouts}.failed(err)
 }
 
 // SetTimeouts sets how long idle connections are kept, in whole seconds; a zero
 // leaves that value as it is.
 func (c *Client) SetTimeouts(t Timeouts) error {
-	o := operation{name: opSetTimeouts}
-	if err := t.validate(); err != nil {
-		return o.failed(err)
+	err := t.validate()
+	if err == nil {
+		err = c.do(commandSetTimeouts, func(b []byte) []byte { return appendTimeouts(b, t) })
 	}
-	return c.useLibrary(o, func(h *ipvs.Handle) error {
-		return h.SetConfig(&ipvs.Config{TimeoutTCP: t.TCP, TimeoutTCPFin: t.TCPFin, TimeoutUDP: t.UDP})
-	})
+	return operation{name: opSetTimeouts}.failed(err)
+}
+
+// Zero sets the counters of a service and its destinations to zero. It returns
+// ErrNotExist if there is no such service.
+func (c *Client) Zero(k ServiceKey) error {
+	err := k.validate()
+	if err == nil {
+		err = c.do(commandZero, func(b []byte) []byte { return appendServiceKey(b, k) })
+	}
+	if err == nil {
+		return nil
+	}
+	return operation{name: opZero, object: k.String()}.failed(err)
+}
+
+// ZeroAll sets all counters to zero.
+func (c *Client) ZeroAll() error {
+	return operation{name: opZero}.failed(c.do(commandZero, nil))
 }
 
 // Flush deletes all services, whoever made them.
 func (c *Client) Flush() error {
-	return c.useLibrary(operation{name: opFlush}, (*ipvs.Handle).Flush)
+	return operation{name: opFlush}.failed(c.do(commandFlush, nil))
 }
 
-// do makes one changing request of our own.
-func (c *Client) do(o operation, command uint8, body []byte) error {
+// Daemons reads which synchronisation daemons run.
+func (c *Client) Daemons() ([]Daemon, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.failed(o, c.socket.do(c.family, command, body))
-}
-
-// useLibrary makes one request through moby/ipvs.
-func (c *Client) useLibrary(o operation, f func(*ipvs.Handle) error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.failed(o, c.library.call(f))
-}
-
-// failed wraps the error of a request. ENOENT is also what a number of the
-// netlink family gives that is no longer IPVS's, so it is looked up again.
-func (c *Client) failed(o operation, err error) error {
-	if errors.Is(err, syscall.ENOENT) {
-		switch family, lookup := lookupFamily(familyName); {
-		case lookup != nil:
-			err = lookup
-		case family != c.family:
-			err = ErrReloaded
-		}
+	var daemons []Daemon
+	err := c.dump(commandGetDaemon, nil, func() { daemons = nil }, func(answer []byte) error {
+		d, err := decodeDaemon(answer)
+		daemons = append(daemons, d)
+		return err
+	})
+	if err != nil {
+		return nil, operation{name: opListDaemons}.failed(err)
 	}
-	return o.failed(err)
+	return daemons, nil
+}
+
+// StartDaemon starts a synchronisation daemon. It returns ErrExists if one of
+// that state runs, and ErrInvalid if there is a destination of another family
+// than its service: the daemons cannot tell of those.
+func (c *Client) StartDaemon(d Daemon) error {
+	err := d.validate()
+	if err == nil {
+		err = c.do(commandNewDaemon, func(b []byte) []byte { return appendDaemon(b, d) })
+	}
+	o := operation{name: opStartDaemon, object: d.String()}
+	return o.failedBecause(err, d.reason)
+}
+
+// StopDaemon stops the daemon of that state; what it has not sent yet is lost.
+// It returns ErrNotExist if none runs.
+func (c *Client) StopDaemon(s DaemonState) error {
+	err := s.validate()
+	if err == nil {
+		err = c.do(commandDeleteDaemon, func(b []byte) []byte { return appendDaemonState(b, s) })
+	}
+	o := operation{name: opStopDaemon, object: s.String()}
+	return o.failedBecause(err, Daemon{State: s}.reason)
+}
+
+func (d Daemon) reason(errno syscall.Errno) error {
+	switch errno {
+	case syscall.EEXIST:
+		return fmt.Errorf("a %v daemon %w", d.State, ErrExists)
+	case syscall.ESRCH:
+		return fmt.Errorf("a %v daemon %w", d.State, ErrNotExist)
+	case syscall.ENODEV:
+		return fmt.Errorf("%w: no interface %q in this network namespace", ErrInvalid, d.Interface)
+	case syscall.EADDRNOTAVAIL:
+		return fmt.Errorf("%w: interface %q has no address of the group's family", ErrInvalid, d.Interface)
+	case syscall.EADDRINUSE:
+		return errors.New("the port is in use")
+	case syscall.EAFNOSUPPORT:
+		return fmt.Errorf("%w: the kernel's IPVS has no IPv6", ErrInvalid)
+	case syscall.EINVAL:
+		return fmt.Errorf("%w: the kernel refuses a value, or a service has a destination of another family, "+
+			"which excludes synchronisation", ErrInvalid)
+	}
+	return nil
+}
+
+// do makes one changing request; body appends its attributes.
+func (c *Client) do(command uint8, body func([]byte) []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.request(func(family uint16) error {
+		return c.socket.do(request{family, command, body})
+	})
+}
+
+// get makes a request that has one answer.
+func (c *Client) get(command uint8, each func(answer []byte) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.request(func(family uint16) error {
+		return c.socket.get(request{family: family, command: command}, each)
+	})
+}
+
+// dump makes a request that has any number of answers. The caller holds the
+// lock.
+func (c *Client) dump(command uint8, body func([]byte) []byte, reset func(), each func(answer []byte) error) error {
+	return c.request(func(family uint16) error {
+		return c.socket.dump(request{family, command, body}, reset, each)
+	})
 }

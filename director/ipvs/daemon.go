@@ -1,6 +1,10 @@
 package ipvs
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
 
 // DaemonState is what a synchronisation daemon does; the kernel runs at most
 // one of each state in a network namespace, side by side.
@@ -11,6 +15,18 @@ const (
 	DaemonMaster DaemonState = 1 // sends what this node's connections do
 	DaemonBackup DaemonState = 2 // takes in what others send
 )
+
+// String is "master" or "backup".
+func (s DaemonState) String() string {
+	switch s {
+	case DaemonMaster:
+		return "master"
+	case DaemonBackup:
+		return "backup"
+	default:
+		return fmt.Sprintf("daemon state %d", uint8(s))
+	}
+}
 
 // Daemon is a connection synchronisation daemon as the kernel can be told of
 // it. It is comparable. Started with zeros, it is read back with what the
@@ -31,4 +47,24 @@ type Daemon struct {
 	Port uint16
 	// TTL is that of the messages; 0 is 1.
 	TTL uint8
+}
+
+// String is what is set: "master on eth0 id 51 maxlen 1472 group 224.0.0.81
+// port 8848 ttl 1".
+func (d Daemon) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v on %s id %d", d.State, d.Interface, d.ID)
+	if d.MaxLen != 0 {
+		fmt.Fprintf(&b, " maxlen %d", d.MaxLen)
+	}
+	if d.Group.IsValid() {
+		fmt.Fprintf(&b, " group %v", d.Group)
+	}
+	if d.Port != 0 {
+		fmt.Fprintf(&b, " port %d", d.Port)
+	}
+	if d.TTL != 0 {
+		fmt.Fprintf(&b, " ttl %d", d.TTL)
+	}
+	return b.String()
 }

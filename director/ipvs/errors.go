@@ -11,18 +11,18 @@ import (
 var (
 	// ErrUnavailable says that the kernel has no IPVS. Nothing was changed.
 	ErrUnavailable = errors.New("the kernel has no IPVS; load it: modprobe ip_vs")
-	// ErrReloaded says that ip_vs was unloaded and loaded again. The services
-	// are gone, and moby/ipvs keeps the old number of the netlink family for
-	// the life of the process: only a restart helps.
-	ErrReloaded = errors.New("module ip_vs was reloaded; restart this process")
+	// ErrUncertain says that a change may have been made or not: the kernel's
+	// word on it is lost. Only reading the table again tells.
+	ErrUncertain = errors.New("may have been made or not")
 	// ErrTimeout says that the kernel gave no answer within the deadline. What
 	// was asked for may have been done or not.
 	ErrTimeout = errors.New("no answer from the kernel in time")
 	// ErrPermission says that the process lacks a capability.
 	ErrPermission = errors.New("not permitted; needs CAP_NET_ADMIN in the initial user namespace")
-	// ErrExists says that the service or destination to be added is there.
+	// ErrExists says that the service or destination to be added, or the
+	// daemon to be started, is there.
 	ErrExists = errors.New("already exists")
-	// ErrNotExist says that the service or destination is not there.
+	// ErrNotExist says that the service, destination or daemon is not there.
 	ErrNotExist = errors.New("does not exist")
 	// ErrNoScheduler says that the scheduler or the persistence engine is not
 	// in the kernel and could not be loaded.
@@ -47,6 +47,9 @@ const (
 	opTimeouts          = "read timeouts"
 	opSetTimeouts       = "set timeouts"
 	opFlush             = "flush"
+	opListDaemons       = "list synchronisation daemons"
+	opStartDaemon       = "start synchronisation daemon"
+	opStopDaemon        = "stop synchronisation daemon"
 )
 
 // OpError is what every method of Client returns on failure.
@@ -71,62 +74,86 @@ func (e *OpError) Error() string {
 // Unwrap is the reason.
 func (e *OpError) Unwrap() error { return e.Err }
 
+// uncertain is the error of a change on which the kernel's word is lost.
+func uncertain(err error) error { return fmt.Errorf("%w: %w", ErrUncertain, err) }
+
 // operation is one request as its errors describe it.
 type operation struct {
 	name   string
 	object string
-	// modules are the kernel modules that it may need, as modprobe takes them:
-	// "ip_vs_wlc", "-a ip_vs_rr ip_vs_pe_sip".
-	modules string
 }
 
-// failed wraps the error of an operation; a nil error stays nil. The kernel
-// uses one errno for different things, so the reason depends on the operation.
+// failed wraps the error of an operation; a nil error stays nil.
 func (o operation) failed(err error) error {
+	return o.failedBecause(err, o.reason)
+}
+
+// failedBecause wraps the error of an operation. The kernel uses one errno for
+// different things, so the reason depends on the operation; it is nil where the
+// errno says it all.
+func (o operation) failedBecause(err error, reason func(syscall.Errno) error) error {
 	if err == nil {
 		return nil
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		if reason := o.reason(errno); reason != nil {
-			err = fmt.Errorf("%w (%w)", reason, err)
+		why := reason(errno)
+		if errno == syscall.EPERM || errno == syscall.EACCES {
+			why = ErrPermission
+		}
+		if why != nil {
+			err = fmt.Errorf("%w (%w)", why, err)
 		}
 	}
 	return &OpError{Op: o.name, Object: o.object, Err: err}
 }
 
-// reason is what an errno means, or nil where the errno says it all.
 func (o operation) reason(errno syscall.Errno) error {
-	switch errno {
-	case syscall.EPERM, syscall.EACCES:
-		return ErrPermission
-	case syscall.EAGAIN:
-		return ErrTimeout
-	}
-	switch o.name {
-	case opAddService, opUpdateService, opDeleteService:
-		return o.serviceReason(errno)
-	case opAddDestination, opUpdateDestination, opDeleteDestination:
-		return destinationReason(errno)
-	case opSetTimeouts:
-		if errno == syscall.EINVAL {
-			return fmt.Errorf("%w: a timeout is negative or too long", ErrInvalid)
-		}
-	case opZero:
-		if errno == syscall.ESRCH {
-			return fmt.Errorf("service %w", ErrNotExist)
-		}
+	switch {
+	case o.name == opSetTimeouts && errno == syscall.EINVAL:
+		return fmt.Errorf("%w: a timeout is negative or too long", ErrInvalid)
+	case o.name == opZero && errno == syscall.ESRCH:
+		return fmt.Errorf("service %w", ErrNotExist)
 	}
 	return nil
 }
 
-func (o operation) serviceReason(errno syscall.Errno) error {
+// failed wraps the error of a change; a nil error stays nil.
+func (c Change) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	o := operation{name: c.Command.String()}
+	key := c.Service.ServiceKey
+	switch c.Command {
+	case AddService, UpdateService:
+		o.object = c.Service.String()
+	case AddDestination, UpdateDestination:
+		o.object = key.String() + " -> " + c.Destination.String()
+	case DeleteDestination:
+		o.object = key.String() + " -> " + c.Destination.Address.String()
+	default:
+		o.object = key.String()
+	}
+	return o.failedBecause(err, c.reason)
+}
+
+func (c Change) reason(errno syscall.Errno) error {
+	switch c.Command {
+	case AddService, UpdateService, DeleteService:
+		return c.Service.reason(errno)
+	default:
+		return c.destinationReason(errno)
+	}
+}
+
+func (s Service) reason(errno syscall.Errno) error {
 	switch errno {
 	case syscall.EEXIST:
 		return fmt.Errorf("service %w", ErrExists)
 	case syscall.ESRCH:
 		return fmt.Errorf("service %w", ErrNotExist)
 	case syscall.ENOENT:
-		return fmt.Errorf("%w; load it: modprobe %s", ErrNoScheduler, o.modules)
+		return fmt.Errorf("%w; load it: modprobe %s", ErrNoScheduler, s.modules())
 	case syscall.EINVAL:
 		return fmt.Errorf("%w: the kernel refuses a value", ErrInvalid)
 	case syscall.EAFNOSUPPORT:
@@ -135,7 +162,19 @@ func (o operation) serviceReason(errno syscall.Errno) error {
 	return nil
 }
 
-func destinationReason(errno syscall.Errno) error {
+// modules are the kernel modules of a service as modprobe takes them:
+// "ip_vs_wlc", "-a ip_vs_rr ip_vs_pe_sip".
+func (s Service) modules() string {
+	if s.Engine == "" {
+		return schedulerModule(s.Scheduler)
+	}
+	return "-a " + schedulerModule(s.Scheduler) + " " + engineModule(s.Engine)
+}
+
+func schedulerModule(name string) string { return "ip_vs_" + name }
+func engineModule(name string) string    { return "ip_vs_pe_" + name }
+
+func (c Change) destinationReason(errno syscall.Errno) error {
 	switch errno {
 	case syscall.EEXIST:
 		return fmt.Errorf("destination %w", ErrExists)
@@ -146,9 +185,18 @@ func destinationReason(errno syscall.Errno) error {
 	case syscall.ERANGE:
 		return fmt.Errorf("%w: lower threshold above the upper, or weight below 0", ErrInvalid)
 	case syscall.EINVAL:
-		return fmt.Errorf("%w: address is not unicast, or of another family than the service", ErrInvalid)
+		if c.mixed() {
+			return fmt.Errorf("%w: address is not unicast, or a synchronisation daemon runs, "+
+				"which excludes destinations of another family than their service", ErrInvalid)
+		}
+		return fmt.Errorf("%w: address is not unicast", ErrInvalid)
 	case syscall.EAFNOSUPPORT:
 		return fmt.Errorf("%w: address family not in the kernel", ErrInvalid)
 	}
 	return nil
+}
+
+// mixed tells whether the destination is of another family than its service.
+func (c Change) mixed() bool {
+	return familyOf(c.Destination.Address.Addr()) != c.Service.Family
 }

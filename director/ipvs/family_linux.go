@@ -8,48 +8,93 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 const (
 	familyName = "IPVS"
-	// modprobeTimeout bounds the attempt to load the module at the start.
+	// modprobeTimeout bounds an attempt to load the module.
 	modprobeTimeout = 30 * time.Second
 )
 
-// preflight makes sure that the kernel has IPVS, loading the module if it must,
-// and returns the number of its netlink family. It comes before any use of
-// moby/ipvs, which without IPVS reports success for everything.
-func preflight() (uint16, error) {
-	family, err := lookupFamily(familyName)
-	if !errors.Is(err, ErrUnavailable) {
-		return family, err
+// find makes sure that the number of IPVS's netlink family is known, loading
+// the module if it must and can.
+func (c *Client) find() error {
+	if c.family != 0 {
+		return nil
 	}
-	said := loadModule()
-	family, err = lookupFamily(familyName)
-	if errors.Is(err, ErrUnavailable) && said != nil {
-		return 0, fmt.Errorf("%w (%w)", err, said)
+	family, err := c.socket.lookup(familyName)
+	if errors.Is(err, ErrUnavailable) {
+		said := loadModule()
+		family, err = c.socket.lookup(familyName)
+		if errors.Is(err, ErrUnavailable) && said != nil {
+			err = fmt.Errorf("%w (%w)", err, said)
+		}
 	}
-	return family, err
+	c.family = family
+	return err
 }
 
-// lookupFamily asks the kernel for the number of a netlink family, which changes
-// each time the module is loaded.
-func lookupFamily(name string) (uint16, error) {
-	family, err := netlink.GenlFamilyGet(name)
+// lookAgain tells whether the number of the family is another than it was: it
+// changes each time the module is loaded. Where there is no such family any
+// more, the next request looks for it again.
+func (c *Client) lookAgain() (moved bool, err error) {
+	old := c.family
+	c.family, err = c.socket.lookup(familyName)
+	return c.family != old, err
+}
+
+// request makes a request of IPVS, and once more if the first one went to a
+// family that is not IPVS's any more.
+func (c *Client) request(make func(family uint16) error) error {
+	if err := c.find(); err != nil {
+		return err
+	}
+	err := make(c.family)
+	if !isAstray(err) {
+		return err
+	}
+	moved, lookup := c.lookAgain()
+	switch {
+	case lookup != nil:
+		return lookup
+	case moved:
+		return make(c.family)
+	default:
+		return err
+	}
+}
+
+// lookup asks the kernel for the number of a netlink family. It returns
+// ErrUnavailable if there is none of that name.
+func (s *socket) lookup(name string) (uint16, error) {
+	var number uint16
+	err := s.get(request{
+		family:  unix.GENL_ID_CTRL,
+		command: unix.CTRL_CMD_GETFAMILY,
+		body:    func(b []byte) []byte { return appendText(b, unix.CTRL_ATTR_FAMILY_NAME, name) },
+	}, func(attributes []byte) error {
+		r := readAttributes(attributes)
+		for r.next() {
+			if r.kind == unix.CTRL_ATTR_FAMILY_ID {
+				number = r.uint16()
+			}
+		}
+		return r.err
+	})
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return 0, ErrUnavailable
 	case err != nil:
 		return 0, fmt.Errorf("look up netlink family %s: %w", name, err)
-	default:
-		return family.ID, nil
+	case number == 0:
+		return 0, fmt.Errorf("look up netlink family %s: %w: no number", name, errMalformed)
 	}
+	return number, nil
 }
 
-// loadModule tries to load ip_vs. Whether that worked is for lookupFamily to
-// say: the module may be built in, and modprobe missing.
+// loadModule tries to load ip_vs. Whether that worked is for lookup to say: the
+// module may be built in, and modprobe missing.
 func loadModule() error {
 	ctx, cancel := context.WithTimeout(context.Background(), modprobeTimeout)
 	defer cancel()

@@ -28,7 +28,10 @@ import (
 // LVSD_TEST_REQUIRE, a list separated by commas, promised that it is there.
 func need(t *testing.T, feature string) {
 	t.Helper()
-	switch _, err := preflight(); feature {
+	c := newClient(dial)
+	err := c.find()
+	c.socket.close()
+	switch feature {
 	case "ipvs":
 		if err == nil && os.Geteuid() != 0 {
 			err = errors.New("not root")
@@ -97,12 +100,19 @@ func wantTable(t *testing.T, c *Client, want ...ServiceEntry) {
 // write adds services and their destinations.
 func write(t *testing.T, c *Client, entries ...ServiceEntry) {
 	t.Helper()
+	var changes []Change
 	for _, e := range entries {
-		fatal(t, c.AddService(e.Service))
+		changes = append(changes, Change{Command: AddService, Service: e.Service})
 		for _, d := range e.Destinations {
-			fatal(t, c.AddDestination(e.ServiceKey, d.Destination))
+			changes = append(changes, Change{Command: AddDestination, Service: e.Service, Destination: d.Destination})
 		}
 	}
+	fatal(t, errors.Join(c.Change(changes)...))
+}
+
+// one makes one change.
+func one(c *Client, command Command, s Service, d Destination) error {
+	return c.Change([]Change{{Command: command, Service: s, Destination: d}})[0]
 }
 
 // entry is a service with the destinations 192.0.2.11, .12, ... or their
@@ -187,7 +197,7 @@ func TestKernelWeights(t *testing.T) {
 	d := &e.Destinations[0].Destination
 	for _, weight := range []int{0, 1, 255, 256, 32767, 32768, 65534, 65535, 0} {
 		d.Weight = weight
-		fatal(t, c.UpdateDestination(e.ServiceKey, *d))
+		fatal(t, one(c, UpdateDestination, e.Service, *d))
 		wantTable(t, c, e)
 	}
 }
@@ -200,30 +210,30 @@ func TestKernelUpdate(t *testing.T) {
 	write(t, c, e)
 
 	e.Service.Scheduler, e.Flags, e.Timeout, e.Granularity = "sh", Persistent|Sched1, time.Minute, 24
-	fatal(t, c.UpdateService(e.Service))
+	fatal(t, one(c, UpdateService, e.Service, Destination{}))
 	wantTable(t, c, e)
 	e.Service.Scheduler, e.Flags, e.Timeout, e.Granularity = "wlc", 0, 0, 32
-	fatal(t, c.UpdateService(e.Service))
+	fatal(t, one(c, UpdateService, e.Service, Destination{}))
 	wantTable(t, c, e)
 
 	e.Destinations[0].Weight = 5
 	e.Destinations[1].Upper, e.Destinations[1].Lower = 0, 0
 	for _, d := range e.Destinations {
-		fatal(t, c.UpdateDestination(e.ServiceKey, d.Destination))
+		fatal(t, one(c, UpdateDestination, e.Service, d.Destination))
 	}
 	wantTable(t, c, e)
 	e.Destinations[0].Forwarding, e.Destinations[0].Tunnel = DirectRoute, TunnelInfo{}
-	fatal(t, c.UpdateDestination(e.ServiceKey, e.Destinations[0].Destination))
+	fatal(t, one(c, UpdateDestination, e.Service, e.Destinations[0].Destination))
 	wantTable(t, c, e)
 
-	fatal(t, c.DeleteDestination(e.ServiceKey, e.Destinations[0].Address))
+	fatal(t, one(c, DeleteDestination, e.Service, e.Destinations[0].Destination))
 	e.Destinations = e.Destinations[1:]
 	wantTable(t, c, e)
 	other := entry(Service{ServiceKey: ServiceKey{Family: IPv6, Mark: 7}})
 	write(t, c, other)
-	fatal(t, c.DeleteService(e.ServiceKey))
+	fatal(t, one(c, DeleteService, e.Service, Destination{}))
 	wantTable(t, c, other)
-	fatal(t, c.DeleteService(other.ServiceKey))
+	fatal(t, one(c, DeleteService, other.Service, Destination{}))
 	wantTable(t, c)
 }
 
@@ -232,14 +242,14 @@ func TestKernelPersistenceEngine(t *testing.T) {
 	e := entry(Service{
 		ServiceKey: key(UDP, "192.0.2.1:5060"), Flags: Persistent, Timeout: time.Minute, Engine: "sip",
 	})
-	err := c.AddService(e.Service)
+	err := one(c, AddService, e.Service, Destination{})
 	if errors.Is(err, ErrNoScheduler) {
 		lab.Missing(t, "ipvs-sip", err)
 	}
 	fatal(t, err)
 	wantTable(t, c, e)
 	e.Engine = ""
-	fatal(t, c.UpdateService(e.Service))
+	fatal(t, one(c, UpdateService, e.Service, Destination{}))
 	wantTable(t, c, e)
 }
 
@@ -264,20 +274,20 @@ func TestKernelErrors(t *testing.T) {
 		kind  error
 		errno unix.Errno
 	}{
-		"add service twice":                {c.AddService(there), ErrExists, unix.EEXIST},
-		"add service, no scheduler":        {c.AddService(nosuch), ErrNoScheduler, unix.ENOENT},
-		"update missing service":           {c.UpdateService(missing), ErrNotExist, unix.ESRCH},
-		"delete missing service":           {c.DeleteService(missing.ServiceKey), ErrNotExist, unix.ESRCH},
+		"add service twice":                {one(c, AddService, there, d), ErrExists, unix.EEXIST},
+		"add service, no scheduler":        {one(c, AddService, nosuch, d), ErrNoScheduler, unix.ENOENT},
+		"update missing service":           {one(c, UpdateService, missing, d), ErrNotExist, unix.ESRCH},
+		"delete missing service":           {one(c, DeleteService, missing, d), ErrNotExist, unix.ESRCH},
 		"zero missing service":             {c.Zero(missing.ServiceKey), ErrNotExist, unix.ESRCH},
-		"add destination twice":            {c.AddDestination(there.ServiceKey, d), ErrExists, unix.EEXIST},
-		"add destination, no service":      {c.AddDestination(missing.ServiceKey, d), ErrNotExist, unix.ESRCH},
-		"update missing destination":       {c.UpdateDestination(there.ServiceKey, absent), ErrNotExist, unix.ENOENT},
-		"delete missing destination":       {c.DeleteDestination(there.ServiceKey, absent.Address), ErrNotExist, unix.ENOENT},
-		"delete destination, no service":   {c.DeleteDestination(missing.ServiceKey, d.Address), ErrNotExist, unix.ESRCH},
-		"thresholds the wrong way round":   {c.UpdateDestination(there.ServiceKey, thresholds), ErrInvalid, unix.ERANGE},
-		"multicast destination":            {c.AddDestination(there.ServiceKey, multicast), ErrInvalid, unix.EINVAL},
-		"IPv6 destination without tunnel":  {c.AddDestination(there.ServiceKey, ipv6), ErrInvalid, unix.EINVAL},
-		"weight that ipvsadm also refuses": {c.UpdateDestination(there.ServiceKey, long), ErrInvalid, 0},
+		"add destination twice":            {one(c, AddDestination, there, d), ErrExists, unix.EEXIST},
+		"add destination, no service":      {one(c, AddDestination, missing, d), ErrNotExist, unix.ESRCH},
+		"update missing destination":       {one(c, UpdateDestination, there, absent), ErrNotExist, unix.ENOENT},
+		"delete missing destination":       {one(c, DeleteDestination, there, absent), ErrNotExist, unix.ENOENT},
+		"delete destination, no service":   {one(c, DeleteDestination, missing, d), ErrNotExist, unix.ESRCH},
+		"thresholds the wrong way round":   {one(c, UpdateDestination, there, thresholds), ErrInvalid, unix.ERANGE},
+		"multicast destination":            {one(c, AddDestination, there, multicast), ErrInvalid, unix.EINVAL},
+		"IPv6 destination without tunnel":  {one(c, AddDestination, there, ipv6), ErrInvalid, 0},
+		"weight that ipvsadm also refuses": {one(c, UpdateDestination, there, long), ErrInvalid, 0},
 	} {
 		if !errors.Is(x.err, x.kind) || x.errno != 0 && !errors.Is(x.err, x.errno) {
 			t.Errorf("%s: error %v, want %v and errno %v", name, x.err, x.kind, x.errno)
@@ -286,18 +296,19 @@ func TestKernelErrors(t *testing.T) {
 	wantTable(t, c, e)
 }
 
-// TestKernelReloaded gives the client the number of a netlink family that is not
+// TestKernelMoved gives the client the number of a netlink family that is not
 // there, which is what its own becomes when ip_vs is unloaded and loaded.
-func TestKernelReloaded(t *testing.T) {
+func TestKernelMoved(t *testing.T) {
 	c := openInNamespace(t)
+	e := entry(Service{ServiceKey: key(TCP, "192.0.2.1:25")}, Destination{Weight: 1})
 	c.family = 0xffff
-	_, err := c.Services()
-	if !errors.Is(err, ErrReloaded) {
-		t.Errorf("services: error %v, want ErrReloaded", err)
-	}
-	k := key(TCP, "192.0.2.1:25")
-	if err := c.DeleteDestination(k, k.Address); !errors.Is(err, ErrReloaded) {
-		t.Errorf("delete destination: error %v, want ErrReloaded", err)
+	write(t, c, e)
+	c.family = 0xffff
+	wantTable(t, c, e)
+	missing := entry(Service{ServiceKey: key(TCP, "192.0.2.1:26"), Scheduler: "nosuch"}).Service
+	c.family = 0xffff
+	if err := one(c, AddService, missing, Destination{}); !errors.Is(err, ErrNoScheduler) {
+		t.Errorf("error %v, want ErrNoScheduler", err)
 	}
 }
 
@@ -358,7 +369,7 @@ func TestKernelFlush(t *testing.T) {
 	fatal(t, c.Flush())
 }
 
-// TestKernelConcurrency is what makes moby/ipvs hang without a lock.
+// TestKernelConcurrency has one client used by many at once.
 func TestKernelConcurrency(t *testing.T) {
 	c := openInNamespace(t)
 	var users sync.WaitGroup
@@ -367,9 +378,12 @@ func TestKernelConcurrency(t *testing.T) {
 			e := entry(Service{ServiceKey: key(TCP, fmt.Sprintf("192.0.2.1:%d", 1000+i))}, Destination{Weight: 1})
 			for range 50 {
 				_, listed := c.Services()
-				err := errors.Join(listed, c.AddService(e.Service),
-					c.AddDestination(e.ServiceKey, e.Destinations[0].Destination), c.DeleteService(e.ServiceKey))
-				if err != nil {
+				made := c.Change([]Change{
+					{Command: AddService, Service: e.Service},
+					{Command: AddDestination, Service: e.Service, Destination: e.Destinations[0].Destination},
+					{Command: DeleteService, Service: e.Service},
+				})
+				if err := errors.Join(listed, errors.Join(made...)); err != nil {
 					t.Error(err)
 					return
 				}

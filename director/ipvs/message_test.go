@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"net/netip"
 	"os"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/moby/ipvs"
 	"pgregory.net/rapid"
 )
 
@@ -56,10 +56,10 @@ func TestCapturedMessages(t *testing.T) {
 			var says string
 			switch m.kind {
 			case "service", "service reply":
-				e, err := decodeService(m.attributes)
+				e, err := decodeService(m.attributes, names{})
 				fatal(t, err)
 				if m.kind == "service" {
-					wantSameMeaning(t, libraryService(e.Service), m.attributes)
+					wantBytes(t, appendService(nil, e.Service), m.attributes)
 				}
 				says = e.String()
 			case "key":
@@ -71,7 +71,7 @@ func TestCapturedMessages(t *testing.T) {
 				fatal(t, err)
 				want, err := nested(m.attributes, attributeDestination)
 				fatal(t, err)
-				wantBytes(t, appendDestination(nil, d.Destination), appendNested(nil, attributeDestination, want))
+				wantBytes(t, appendDestination(nil, d.Destination), nest(attributeDestination, want))
 				says = d.String()
 			case "destination reply":
 				d, err := decodeDestination(m.attributes, 0)
@@ -81,6 +81,18 @@ func TestCapturedMessages(t *testing.T) {
 				i, err := decodeInfo(m.attributes)
 				fatal(t, err)
 				says = i.String()
+			case "daemon", "daemon reply":
+				d, err := decodeDaemon(m.attributes)
+				fatal(t, err)
+				if m.kind == "daemon" {
+					wantBytes(t, appendDaemon(nil, d), m.attributes)
+				}
+				says = d.String()
+			case "timeouts":
+				x, err := decodeTimeouts(m.attributes)
+				fatal(t, err)
+				wantBytes(t, appendTimeouts(nil, x), m.attributes)
+				says = fmt.Sprint(x)
 			default:
 				t.Fatalf("unknown kind %q", m.kind)
 			}
@@ -90,7 +102,7 @@ func TestCapturedMessages(t *testing.T) {
 		})
 		kinds[m.kind]++
 	}
-	if len(kinds) != 6 {
+	if len(kinds) != 9 {
 		t.Errorf("kinds of message: %v", kinds)
 	}
 }
@@ -101,48 +113,15 @@ func decodeKey(t *testing.T, attributes []byte) ServiceKey {
 	t.Helper()
 	body, err := nested(attributes, attributeService)
 	fatal(t, err)
-	whole := appendNested(nil, attributeService, appendUint32(body, serviceGranularity, 0))
-	e, err := decodeService(whole)
+	e, err := decodeService(nest(attributeService, body, appendUint32(nil, serviceGranularity, 0)), names{})
 	fatal(t, err)
 	return e.ServiceKey
 }
 
-// wantSameMeaning compares what moby/ipvs is told to send with what ipvsadm
-// sends for the same service.
-func wantSameMeaning(t *testing.T, got *ipvs.Service, attributes []byte) {
-	t.Helper()
-	body, err := nested(attributes, attributeService)
-	fatal(t, err)
-	want := &ipvs.Service{}
-	r := readAttributes(body)
-	for r.next() {
-		switch r.kind {
-		case serviceFamily:
-			want.AddressFamily = r.uint16()
-		case serviceProtocol:
-			want.Protocol = r.uint16()
-		case serviceAddress:
-			want.Address = bytes.Clone(r.value)
-		case servicePort:
-			want.Port = r.port()
-		case serviceMark:
-			want.FWMark = r.uint32()
-		case serviceScheduler:
-			want.SchedName = r.text()
-		case serviceFlags:
-			want.Flags = native.Uint32(r.value)
-		case serviceTimeout:
-			want.Timeout = r.uint32()
-		case serviceGranularity:
-			want.Netmask = r.uint32()
-		}
-	}
-	if want.AddressFamily == uint16(IPv4) && want.FWMark == 0 {
-		want.Address = want.Address[:4]
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("moby/ipvs is told (-want +got)\n%s", diff)
-	}
+// nest is an attribute that holds others.
+func nest(kind uint16, attributes ...[]byte) []byte {
+	b, start := beginNested(nil, kind)
+	return endNested(append(b, bytes.Join(attributes, nil)...), start)
 }
 
 func wantBytes(t *testing.T, got, want []byte) {
@@ -178,14 +157,14 @@ func TestDecodeCounters(t *testing.T) {
 		6<<32 | 6, 7<<32 | 7, 8<<32 | 8, 9<<32 | 9, 10<<32 | 10,
 	}
 	narrow := Stats{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
-	d := destinationKey(netip.MustParseAddrPort("192.0.2.11:25"))
+	d := appendDestinationIdentity(nil, netip.MustParseAddrPort("192.0.2.11:25"))
 	d = appendUint32(d, destinationWeight, 70000)
 	d = appendUint32(d, destinationActive, 11)
 	d = appendUint32(d, destinationInactive, 12)
 	d = appendUint32(d, destinationPersistent, 13)
-	d = appendNested(d, destinationStats, block(false))
-	old := appendNested(nil, attributeDestination, d)
-	current := appendNested(nil, attributeDestination, appendNested(d, destinationStats64, block(true)))
+	d = append(d, nest(destinationStats, block(false))...)
+	old := nest(attributeDestination, d)
+	current := nest(attributeDestination, d, nest(destinationStats64, block(true)))
 	for name, c := range map[string]struct {
 		message []byte
 		want    Stats
@@ -207,7 +186,7 @@ func TestDecodeCounters(t *testing.T) {
 
 func TestDecodeFaults(t *testing.T) {
 	service := func(attributes ...[]byte) []byte {
-		return appendNested(nil, attributeService, bytes.Join(attributes, nil))
+		return nest(attributeService, attributes...)
 	}
 	v4 := appendUint16(nil, serviceFamily, uint16(IPv4))
 	mask := appendUint32(nil, serviceGranularity, 0)
@@ -225,10 +204,10 @@ func TestDecodeFaults(t *testing.T) {
 		"wide family":         {service(appendUint32(nil, serviceFamily, 2), mask), "has 4 bytes, not 2"},
 		"long prefix": {service(appendUint16(nil, serviceFamily, uint16(IPv6)),
 			appendUint32(nil, serviceGranularity, 129)), "prefix length 129"},
-		"broken statistics": {service(v4, mask, appendNested(nil, serviceStats, []byte{1})), "statistics: "},
+		"broken statistics": {service(v4, mask, nest(serviceStats, []byte{1})), "statistics: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := decodeService(c.message)
+			_, err := decodeService(c.message, names{})
 			if err == nil || !containsAny(err.Error(), strings.Split(c.want, "|")) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
@@ -251,7 +230,7 @@ func TestRoundTrip(t *testing.T) {
 		s, d := drawService(t), drawDestination(t)
 		fatalRapid(t, s.validate())
 		fatalRapid(t, d.validate())
-		gotService, err := decodeService(kernelService(s))
+		gotService, err := decodeService(kernelService(s), names{})
 		fatalRapid(t, err)
 		if gotService.Service != s {
 			t.Errorf("service %+v, want %+v", gotService.Service, s)
@@ -270,20 +249,10 @@ func fatalRapid(t *rapid.T, err error) {
 	}
 }
 
-// kernelService is a service as the kernel lists it after libraryService told
-// it of s: with its own flag, and an engine only where there is one.
+// kernelService is a service as the kernel lists it: with its own flag.
 func kernelService(s Service) []byte {
-	body, _ := nested(appendServiceKey(nil, s.ServiceKey), attributeService)
-	m := libraryService(s)
-	body = appendAttribute(body, serviceScheduler, append([]byte(m.SchedName), 0))
-	if m.PEName != "" {
-		body = appendAttribute(body, serviceEngine, append([]byte(m.PEName), 0))
-	}
-	flags := native.AppendUint32(nil, m.Flags|uint32(hashed))
-	body = appendAttribute(body, serviceFlags, native.AppendUint32(flags, 0xffffffff))
-	body = appendUint32(body, serviceTimeout, m.Timeout)
-	body = appendUint32(body, serviceGranularity, m.Netmask)
-	return appendNested(nil, attributeService, body)
+	s.Flags |= hashed
+	return appendService(nil, s)
 }
 
 func drawService(t *rapid.T) Service {
@@ -316,7 +285,7 @@ func drawDestination(t *rapid.T) Destination {
 	if d.Forwarding == Tunnel {
 		d.Tunnel = TunnelInfo{
 			Type:  TunnelType(rapid.IntRange(0, 2).Draw(t, "type")),
-			Port:  rapid.Uint16().Draw(t, "tunnel port"),
+			Port:  rapid.Uint16Min(1).Draw(t, "tunnel port"),
 			Flags: rapid.Uint16Max(2).Draw(t, "tunnel flags"),
 		}
 	}
@@ -341,7 +310,14 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = decodeInfo(b)
-		if e, err := decodeService(b); err == nil && e.Address.IsValid() == (e.Mark != 0) {
+		_, _ = decodeTimeouts(b)
+		if d, err := decodeDaemon(b); err == nil {
+			again, err := decodeDaemon(appendDaemon(nil, d))
+			if err != nil || again != d {
+				t.Errorf("%v became %v, error %v", d, again, err)
+			}
+		}
+		if e, err := decodeService(b, names{}); err == nil && e.Address.IsValid() == (e.Mark != 0) {
 			t.Errorf("service %v has both a mark and an address, or neither", e)
 		}
 		d, err := decodeDestination(b, IPv4)

@@ -3,106 +3,199 @@ package ipvs
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
-const (
-	genlVersion = 1
-	// dumpAttempts is how often a listing is begun that the kernel reports as
-	// interrupted by a change.
-	dumpAttempts = 5
-)
+// dumpAttempts is how often a listing is begun that a change interrupts.
+const dumpAttempts = 5
 
-// socket is our own generic netlink socket. A request on it ends within the
-// deadline; a late answer to an earlier one cannot be taken for that of a later
-// one, because the socket is replaced after a timeout.
+// errInterrupted says that the table changed while the kernel listed it.
+var errInterrupted = errors.New("interrupted by a change of the table each time")
+
+// socket makes exchanges with the kernel, one after the other. Each ends within
+// the deadline. A failure that may leave answers behind replaces the
+// connection; besides, an answer counts only with the sequence number of its
+// request.
 type socket struct {
-	timeout time.Duration
-	handle  *nl.SocketHandle // nil until the first request and after a failure
+	dial     func() (conn, error)
+	timeout  time.Duration
+	conn     conn // nil until the first request and after a failure
+	sequence uint32
+	out      []byte // the request, kept for the next
 }
 
-// do sends a request that changes something and waits for the kernel's word on
-// it.
-func (s *socket) do(family uint16, command uint8, body []byte) error {
-	_, err := s.request(family, command, unix.NLM_F_ACK, body)
-	return err
-}
-
-// get sends a request that has one answer.
-func (s *socket) get(family uint16, command uint8, body []byte) ([]byte, error) {
-	answers, err := s.request(family, command, 0, body)
-	if err != nil {
-		return nil, err
-	}
-	if len(answers) != 1 {
-		return nil, fmt.Errorf("%d answers, want one", len(answers))
-	}
-	return answers[0], nil
-}
-
-// dump sends a request that has any number of answers.
-func (s *socket) dump(family uint16, command uint8, body []byte) ([][]byte, error) {
-	var err error
-	for range dumpAttempts {
-		var answers [][]byte
-		answers, err = s.request(family, command, unix.NLM_F_DUMP, body)
-		if !errors.Is(err, nl.ErrDumpInterrupted) {
-			return answers, err
-		}
-	}
-	return nil, err
-}
-
-// request performs one exchange and returns the attributes of each answer.
-func (s *socket) request(family uint16, command uint8, flags int, body []byte) ([][]byte, error) {
-	if err := s.open(); err != nil {
-		return nil, err
-	}
-	r := nl.NewNetlinkRequest(int(family), flags)
-	r.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: s.handle}
-	r.AddData(&nl.Genlmsg{Command: command, Version: genlVersion})
-	r.AddRawData(body)
-	answers, err := r.Execute(unix.NETLINK_GENERIC, 0)
-	if errors.Is(err, unix.EAGAIN) {
-		s.close()
-	}
-	if err != nil {
-		return nil, err
-	}
-	for i, a := range answers {
-		if len(a) < nl.SizeofGenlmsg {
-			return nil, fmt.Errorf("answer of %d bytes", len(a))
-		}
-		answers[i] = a[nl.SizeofGenlmsg:]
-	}
-	return answers, nil
-}
-
-func (s *socket) open() error {
-	if s.handle != nil {
+// begin starts a new request and opens the connection if there is none.
+func (s *socket) begin() error {
+	s.out = s.out[:0]
+	if s.conn != nil {
 		return nil
 	}
-	conn, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC)
+	conn, err := s.dial()
 	if err != nil {
-		return fmt.Errorf("netlink socket: %w", err)
+		return err
 	}
-	limit := unix.NsecToTimeval(s.timeout.Nanoseconds())
-	err = errors.Join(conn.SetSendTimeout(&limit), conn.SetReceiveTimeout(&limit), conn.SetExtAck(true))
-	if err != nil {
-		conn.Close()
-		return fmt.Errorf("netlink socket: %w", err)
-	}
-	s.handle = &nl.SocketHandle{Socket: conn}
+	s.conn = conn
 	return nil
 }
 
 func (s *socket) close() {
-	if s.handle != nil {
-		s.handle.Close()
-		s.handle = nil
+	if s.conn != nil {
+		s.conn.close()
+		s.conn = nil
 	}
+}
+
+// next is the sequence number of the next message.
+func (s *socket) next() uint32 {
+	s.sequence++
+	return s.sequence
+}
+
+// request is one message: to which family, what, and its attributes.
+type request struct {
+	family  uint16
+	command uint8
+	body    func([]byte) []byte // appends the attributes; nil for none
+}
+
+// do sends a request that changes something and waits for the kernel's word on
+// it.
+func (s *socket) do(r request) error {
+	return s.exchange(r, unix.NLM_F_ACK, nil)
+}
+
+// get sends a request that has one answer, which is valid during each.
+func (s *socket) get(r request, each func(attributes []byte) error) error {
+	answers := 0
+	err := s.exchange(r, unix.NLM_F_ACK, func(attributes []byte) error {
+		answers++
+		return each(attributes)
+	})
+	if err == nil && answers != 1 {
+		return fmt.Errorf("%d answers, want one", answers)
+	}
+	return err
+}
+
+// dump sends a request that has any number of answers. When the kernel reports
+// that a change interrupted it, it begins again, with reset.
+func (s *socket) dump(r request, reset func(), each func(attributes []byte) error) error {
+	for range dumpAttempts {
+		reset()
+		err := s.exchange(r, unix.NLM_F_DUMP, each)
+		if !errors.Is(err, errInterrupted) {
+			return err
+		}
+	}
+	return errInterrupted
+}
+
+// exchange sends one request and hands each answer over, until the kernel's
+// last word.
+func (s *socket) exchange(r request, flags uint16, each func([]byte) error) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	sequence := s.next()
+	s.out = appendMessage(s.out, r.family, flags, sequence, r.command)
+	if r.body != nil {
+		s.out = r.body(s.out)
+	}
+	endMessage(s.out, 0)
+	if err := s.conn.send(s.out); err != nil {
+		s.close()
+		return err
+	}
+	e := exchange{each: each}
+	err := s.collect(sequence, sequence, e.take)
+	if err != nil {
+		s.close()
+		if each == nil {
+			err = uncertain(err)
+		}
+		return err
+	}
+	if e.interrupted && e.status == nil {
+		return errInterrupted
+	}
+	return e.status
+}
+
+// exchange is what the answers to one request have said so far.
+type exchange struct {
+	each        func([]byte) error
+	interrupted bool
+	status      error
+}
+
+func (e *exchange) take(r reply) (last bool, err error) {
+	e.interrupted = e.interrupted || r.flags&unix.NLM_F_DUMP_INTR != 0
+	switch r.kind {
+	case unix.NLMSG_ERROR, unix.NLMSG_DONE:
+		e.status = r.status()
+		if errors.Is(e.status, errMalformed) {
+			return false, e.status
+		}
+		return true, nil
+	}
+	if e.each == nil {
+		return false, nil
+	}
+	attributes, err := r.attributes()
+	if err != nil {
+		return false, err
+	}
+	return false, e.each(attributes)
+}
+
+// collect hands over the answers to the requests numbered first to last, until
+// take has seen the last. Of any other number there is at most a late answer.
+// Each answer moves the deadline: a long listing takes its time.
+func (s *socket) collect(first, last uint32, take func(reply) (bool, error)) error {
+	deadline := time.Now().Add(s.timeout)
+	for {
+		datagrams, err := s.conn.receive(deadline)
+		if err != nil {
+			return err
+		}
+		taken := false
+		for _, d := range datagrams {
+			done, err := s.read(d, first, last, func(r reply) (bool, error) {
+				taken = true
+				return take(r)
+			})
+			if done || err != nil {
+				return err
+			}
+		}
+		switch now := time.Now(); {
+		case taken:
+			deadline = now.Add(s.timeout)
+		case !now.Before(deadline):
+			return ErrTimeout
+		}
+	}
+}
+
+// read hands over the answers in one datagram.
+func (s *socket) read(datagram []byte, first, last uint32, take func(reply) (bool, error)) (done bool, err error) {
+	for len(datagram) > 0 && !done {
+		var r reply
+		if r, datagram, err = nextReply(datagram); err != nil {
+			return false, err
+		}
+		switch {
+		case r.kind == unix.NLMSG_OVERRUN:
+			return false, syscall.ENOBUFS
+		case r.kind == unix.NLMSG_NOOP, r.port != s.conn.port(), r.sequence-first > last-first:
+			continue
+		}
+		if done, err = take(r); err != nil {
+			return false, err
+		}
+	}
+	return done, nil
 }

@@ -27,8 +27,12 @@ func (k ServiceKey) validate() error {
 		}
 		return nil
 	}
-	if k.Protocol == 0 {
+	switch k.Protocol {
+	case TCP, UDP, SCTP:
+	case 0:
 		return fmt.Errorf("%w: a service needs a protocol or a firewall mark", ErrInvalid)
+	default:
+		return fmt.Errorf("%w: protocol %v, want tcp, udp or sctp", ErrInvalid, k.Protocol)
 	}
 	if err := validateAddress(k.Address.Addr()); err != nil {
 		return err
@@ -73,6 +77,63 @@ func (d Destination) validate() error {
 	}
 	if d.Forwarding != Tunnel && d.Tunnel != (TunnelInfo{}) {
 		return fmt.Errorf("%w: encapsulation %v without the forwarding method %v", ErrInvalid, d.Tunnel, Tunnel)
+	}
+	if d.Tunnel.Type > GRE {
+		return fmt.Errorf("%w: %v, want ipip, gue or gre", ErrInvalid, d.Tunnel)
+	}
+	if d.Tunnel.Type == GUE && d.Tunnel.Port == 0 {
+		return fmt.Errorf("%w: encapsulation gue needs a port", ErrInvalid)
+	}
+	return nil
+}
+
+// validate refuses a change before the kernel is asked. A destination may be of
+// another family than its service where it is reached through a tunnel.
+func (c Change) validate() error {
+	key := c.Service.ServiceKey
+	switch c.Command {
+	case AddService, UpdateService:
+		return c.Service.validate()
+	case DeleteService:
+		return key.validate()
+	case AddDestination, UpdateDestination:
+		if err := key.validate(); err != nil {
+			return err
+		}
+		if err := c.Destination.validate(); err != nil {
+			return err
+		}
+		if c.mixed() && c.Destination.Forwarding != Tunnel {
+			return fmt.Errorf("%w: only a tunnel leads to an address of another family than the service's %v",
+				ErrInvalid, key.Family)
+		}
+		return nil
+	case DeleteDestination:
+		if err := key.validate(); err != nil {
+			return err
+		}
+		return validateAddress(c.Destination.Address.Addr())
+	default:
+		return fmt.Errorf("%w: unknown %v", ErrInvalid, c.Command)
+	}
+}
+
+func (s DaemonState) validate() error {
+	if s != DaemonMaster && s != DaemonBackup {
+		return fmt.Errorf("%w: %v, want %v or %v", ErrInvalid, s, DaemonMaster, DaemonBackup)
+	}
+	return nil
+}
+
+func (d Daemon) validate() error {
+	if err := d.State.validate(); err != nil {
+		return err
+	}
+	if n := len(d.Interface); n == 0 || n > maxNameLength {
+		return fmt.Errorf("%w: interface %q, want 1 to %d bytes", ErrInvalid, d.Interface, maxNameLength)
+	}
+	if d.Group.IsValid() && (!d.Group.IsMulticast() || d.Group.Is4In6() || d.Group.Zone() != "") {
+		return fmt.Errorf("%w: group %v, want a multicast address", ErrInvalid, d.Group)
 	}
 	return nil
 }

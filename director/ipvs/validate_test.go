@@ -20,6 +20,7 @@ func TestValidateService(t *testing.T) {
 	for want, change := range map[string]func(*Service){
 		"family 0, want IPv4 or IPv6":          func(s *Service) { s.Family = 0 },
 		"either a firewall mark or":            func(s *Service) { s.Mark = 7 },
+		"protocol ip-50, want tcp, udp or":     func(s *Service) { s.Protocol = 50 },
 		"needs a protocol or a firewall mark":  func(s *Service) { s.Protocol = 0 },
 		"address invalid IP":                   func(s *Service) { s.Address = netip.AddrPort{} },
 		"address 192.0.2.1 in an IPv6 service": func(s *Service) { s.Family = IPv6 },
@@ -58,6 +59,10 @@ func TestValidateDestination(t *testing.T) {
 		"thresholds 2147483648 and 0":          func(d *Destination) { d.Upper = 1 << 31 },
 		"thresholds 0 and 4294967295":          func(d *Destination) { d.Lower = 1<<32 - 1 },
 		"without the forwarding method Tunnel": func(d *Destination) { d.Tunnel.Type = 1 },
+		"tunnel type 3, want ipip, gue or gre": func(d *Destination) {
+			d.Forwarding, d.Tunnel = Tunnel, TunnelInfo{Type: 3}
+		},
+		"gue needs a port": func(d *Destination) { d.Forwarding, d.Tunnel = Tunnel, TunnelInfo{Type: GUE} },
 	} {
 		d := good
 		change(&d)
@@ -75,5 +80,55 @@ func TestValidateTimeouts(t *testing.T) {
 	}
 	if err := (Timeouts{TCP: 15 * time.Minute}).validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestValidateChange(t *testing.T) {
+	change := Change{
+		Command: AddDestination,
+		Service: Service{ServiceKey: ServiceKey{Family: IPv4, Protocol: SCTP, Address: netip.MustParseAddrPort("192.0.2.1:25")}},
+		Destination: Destination{
+			Address: netip.MustParseAddrPort("[2001:db8::b]:25"), Forwarding: Tunnel,
+		},
+	}
+	if err := change.validate(); err != nil {
+		t.Errorf("tunnel to the other family: %v", err)
+	}
+	direct := change
+	direct.Destination.Forwarding = DirectRoute
+	remove := direct
+	remove.Command = DeleteDestination
+	if err := remove.validate(); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	unknown := change
+	unknown.Command = 9
+	nowhere := change
+	nowhere.Service.Family = 0
+	for want, c := range map[string]Change{
+		"only a tunnel leads": direct, "unknown command 9": unknown, "family 0": nowhere, "unknown command 0": {},
+	} {
+		if err := c.validate(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+func TestValidateDaemon(t *testing.T) {
+	good := Daemon{State: DaemonMaster, Interface: "eth0", Group: netip.MustParseAddr("ff02::81")}
+	if err := good.validate(); err != nil {
+		t.Error(err)
+	}
+	for want, change := range map[string]func(*Daemon){
+		"daemon state 3, want master or backup": func(d *Daemon) { d.State = 3 },
+		`interface ""`:                          func(d *Daemon) { d.Interface = "" },
+		`interface "0123456789abcdef"`:          func(d *Daemon) { d.Interface = "0123456789abcdef" },
+		"group 192.0.2.1, want a multicast":     func(d *Daemon) { d.Group = netip.MustParseAddr("192.0.2.1") },
+	} {
+		d := good
+		change(&d)
+		if err := d.validate(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: error %v, want %q", d, err, want)
+		}
 	}
 }
