@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,12 @@ func TestWriteTable(t *testing.T) {
 		"table-names":   {everyColumn, Options{Names: exampleNames(t)}},
 		"table-rare":    {rareColumns, Options{}},
 		"table-sorted":  {parseTable(t, "table-unsorted"), Options{}},
+
+		"stats-names":        {everyColumn, Options{Names: exampleNames(t), Columns: Stats}},
+		"rate-numeric":       {everyColumn, Options{Columns: Rate}},
+		"thresholds-names":   {everyColumn, Options{Names: exampleNames(t), Columns: Thresholds}},
+		"persistent-numeric": {everyColumn, Options{Columns: Persistent}},
+		"tunnel-numeric":     {everyColumn, Options{Columns: Tunnel}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
@@ -35,6 +42,80 @@ func TestWriteTable(t *testing.T) {
 			wantGolden(t, name, got.String())
 		})
 	}
+}
+
+func TestWriteService(t *testing.T) {
+	find := func(k ipvs.ServiceKey) ipvs.ServiceEntry {
+		return everyColumn[slices.IndexFunc(everyColumn, func(s ipvs.ServiceEntry) bool { return s.ServiceKey == k })]
+	}
+	for name, c := range map[string]struct {
+		service ipvs.ServiceEntry
+		options Options
+	}{
+		"service-names": {find(key(ipvs.TCP, "10.9.0.100:80")), Options{Names: exampleNames(t)}},
+		"service-stats": {find(mark(ipvs.IPv6, 78)), Options{Columns: Stats}},
+	} {
+		var got bytes.Buffer
+		fatal(t, WriteService(&got, c.service, c.options))
+		wantGolden(t, name, got.String())
+	}
+}
+
+func TestWriteRules(t *testing.T) {
+	for name, o := range map[string]Options{
+		"rules-numeric": {},
+		"rules-names":   {Names: exampleNames(t)},
+	} {
+		var got bytes.Buffer
+		fatal(t, WriteRules(&got, everyColumn, o))
+		wantGolden(t, name, got.String())
+	}
+}
+
+// TestRareRules covers what the golden files of rules lack.
+func TestRareRules(t *testing.T) {
+	rare := ipvs.Service{
+		ServiceKey: mark(ipvs.IPv4, 4294967295), Scheduler: "rr", Engine: "sip", Timeout: time.Minute, Granularity: 32,
+		Flags: ipvs.Persistent | ipvs.OnePacket | ipvs.Sched3,
+	}
+	want := "-A -f -1 -s rr -p 60 --pe sip -o -b flag-3\n" +
+		"-a -f -1 -r 10.9.0.11:0 -g -w 2\n"
+	var got bytes.Buffer
+	fatal(t, WriteRules(&got, []ipvs.ServiceEntry{entry(rare, destination("10.9.0.11:0", ipvs.Local, 2))}, Options{}))
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestWriteDaemons(t *testing.T) {
+	backup := ipvs.Daemon{
+		State: ipvs.DaemonBackup, Interface: "dummy0", MaxLen: 1472,
+		Group: netip.MustParseAddr("224.0.0.81"), Port: 8848, TTL: 1,
+	}
+	master := ipvs.Daemon{
+		State: ipvs.DaemonMaster, Interface: "dummy0", ID: 51, MaxLen: 1300,
+		Group: netip.MustParseAddr("ff05::81"), Port: 9000, TTL: 3,
+	}
+	for name, daemons := range map[string][]ipvs.Daemon{
+		"daemons-one": {backup}, "daemons": {backup, master},
+	} {
+		var got bytes.Buffer
+		fatal(t, WriteDaemons(&got, daemons))
+		wantGolden(t, name, got.String())
+	}
+}
+
+func TestWriteTimeouts(t *testing.T) {
+	var got bytes.Buffer
+	fatal(t, WriteTimeouts(&got, ipvs.Timeouts{TCP: 15 * time.Minute, TCPFin: 2 * time.Minute, UDP: 31 * time.Second}))
+	wantGolden(t, "timeouts", got.String())
+}
+
+func TestKernelOrder(t *testing.T) {
+	unsorted := parseTable(t, "table-unsorted")
+	var got bytes.Buffer
+	fatal(t, WriteTable(&got, kernel, unsorted, Options{KernelOrder: true}))
+	wantGolden(t, "table-unsorted", got.String())
 }
 
 func TestWriteTableLeavesTheOrder(t *testing.T) {
@@ -57,9 +138,76 @@ func TestMixedFamilies(t *testing.T) {
 		"IPv4 first": {v4, v6},
 		"IPv6 first": {v6, v4},
 	} {
-		got := sorted(given, compareDestinations)
-		if got[0] != given[0] {
+		var byAddress order[ipvs.DestinationEntry]
+		got := byAddress.of(given, false, compareDestinations)
+		if *got[0] != given[0] {
 			t.Errorf("%s: %v is sorted before %v", want, got[0], got[1])
+		}
+	}
+}
+
+// TestNumbers covers what ipvsadm was not recorded with, by its format strings.
+func TestNumbers(t *testing.T) {
+	const large = 123456789012345
+	everyUnit := ipvs.Stats{
+		Connections: 99999999, InPackets: 100000000, OutPackets: 1999999999, InBytes: 123456789012, OutBytes: large,
+		ConnectionRate: 99999999, InPacketRate: 100000000, OutPacketRate: 7, InByteRate: 1e11 - 1, OutByteRate: 1e14 - 1,
+	}
+	s := tcp("10.9.0.100:80", "rr", limited(destination("10.9.0.11:80", ipvs.Masquerade, 3), 1<<31-1, 2147483646))
+	s.Stats, s.Destinations[0].Stats = everyUnit, everyUnit
+	s.Destinations[0].Active, s.Destinations[0].Inactive, s.Destinations[0].Persistent = 1, 22, 4294967295
+	for _, c := range []struct {
+		options Options
+		rows    string
+	}{
+		{Options{Columns: Stats}, "" +
+			"TCP  10.9.0.100:80                99999999  100000K    1999M     123G     123T\n" +
+			"  -> 10.9.0.11:80                 99999999  100000K    1999M     123G     123T\n"},
+		{Options{Columns: Stats, Exact: true}, "" +
+			"TCP  10.9.0.100:80                99999999 100000000 1999999999 123456789012 123456789012345\n" +
+			"  -> 10.9.0.11:80                 99999999 100000000 1999999999 123456789012 123456789012345\n"},
+		{Options{Columns: Rate}, "" +
+			"TCP  10.9.0.100:80                99999999  100000K        7   99999M   99999G\n" +
+			"  -> 10.9.0.11:80                 99999999 100000000        7   99999M   99999G\n"},
+		{Options{Columns: Rate, Exact: true}, "" +
+			"TCP  10.9.0.100:80                99999999 100000000        7 99999999999 99999999999999\n" +
+			"  -> 10.9.0.11:80                 99999999 100000000        7 99999999999 99999999999999\n"},
+		{Options{Columns: Thresholds}, "" +
+			"TCP  10.9.0.100:80 rr\n" +
+			"  -> 10.9.0.11:80                 2147483647 2147483646 1          22        \n"},
+		{Options{Columns: Persistent}, "" +
+			"TCP  10.9.0.100:80 rr\n" +
+			"  -> 10.9.0.11:80                 3         4294967295  1          22        \n"},
+	} {
+		var got bytes.Buffer
+		fatal(t, WriteService(&got, s, c.options))
+		rows := strings.TrimPrefix(got.String(), c.options.Columns.title())
+		if diff := cmp.Diff(c.rows, rows); diff != "" {
+			t.Errorf("%+v (-want +got)\n%s", c.options, diff)
+		}
+	}
+}
+
+// TestEncapsulation covers what ipvsadm was not recorded with.
+func TestEncapsulation(t *testing.T) {
+	for _, c := range []struct {
+		tunnel     ipvs.TunnelInfo
+		info, rule string
+	}{
+		{ipvs.TunnelInfo{}, "ipip         ", "ipip"},
+		{
+			ipvs.TunnelInfo{Type: ipvs.GUE, Port: 65535, Flags: ipvs.TunnelRemoteChecksum},
+			"gue:65535:r+c", "gue --tun-port 65535 --tun-remcsum",
+		},
+		{ipvs.TunnelInfo{Type: ipvs.GUE, Port: 1, Flags: ipvs.TunnelChecksum}, "gue:1:+c     ", "gue --tun-port 1 --tun-csum"},
+		{ipvs.TunnelInfo{Type: ipvs.GRE}, "gre:-c       ", "gre --tun-nocsum"},
+	} {
+		d := tunnelled("10.9.0.11:80", c.tunnel)
+		if got := string(appendEncapsulation(nil, &d)); got != c.info {
+			t.Errorf("%v: got %q, want %q", c.tunnel, got, c.info)
+		}
+		if got, want := string(appendTunnelOptions(nil, c.tunnel)), " --tun-type "+c.rule; got != want {
+			t.Errorf("%v: got %q, want %q", c.tunnel, got, want)
 		}
 	}
 }
@@ -120,11 +268,33 @@ func TestWriteConnections(t *testing.T) {
 	}
 }
 
+// TestEngineConnections covers the rows that TestConnectionsAgainstIPVSADM finds
+// on a real kernel.
+func TestEngineConnections(t *testing.T) {
+	table := "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n" +
+		"UDP 0A090064 0000 0A090064 13C4 0A09000B 13C4 UDP              29 sip 3848276298@example.com\n" +
+		"UDP 0A090064 8235 0A090064 0035 0A09000B 14E9 UDP             299\n"
+	want := "IPVS connection entries\n" +
+		"pro expire state       source             virtual            destination        pe name          pe_data\n" +
+		"UDP 00:29  UDP         10.9.0.100:0       10.9.0.100:5060    10.9.0.11:5060   sip                3848276298@example.com\n" +
+		"UDP 04:59  UDP         10.9.0.100:33333   10.9.0.100:53      10.9.0.11:5353\n"
+	var got bytes.Buffer
+	fatal(t, WriteConnections(&got, ipvs.Connections(strings.NewReader(table)), Options{Columns: Persistent}))
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestWriteErrors(t *testing.T) {
+	services := everyColumn[:1]
 	full := writerFunc(func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded })
 	none := ipvs.Connections(strings.NewReader(""))
 	for name, err := range map[string]error{
 		"table":       WriteTable(full, kernel, everyColumn, Options{}),
+		"service":     WriteService(full, services[0], Options{}),
+		"rules":       WriteRules(full, services, Options{}),
+		"timeouts":    WriteTimeouts(full, ipvs.Timeouts{}),
+		"daemons":     WriteDaemons(full, []ipvs.Daemon{{State: ipvs.DaemonMaster}}),
 		"connections": WriteConnections(full, none, Options{}),
 	} {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -192,6 +362,17 @@ func destination(address string, f ipvs.Forwarding, weight int) ipvs.Destination
 	return ipvs.DestinationEntry{Destination: ipvs.Destination{
 		Address: netip.MustParseAddrPort(address), Forwarding: f, Weight: weight,
 	}}
+}
+
+func limited(d ipvs.DestinationEntry, upper, lower uint32) ipvs.DestinationEntry {
+	d.Upper, d.Lower = upper, lower
+	return d
+}
+
+func tunnelled(address string, how ipvs.TunnelInfo) ipvs.DestinationEntry {
+	d := destination(address, ipvs.Tunnel, 1)
+	d.Tunnel = how
+	return d
 }
 
 func entry(s ipvs.Service, destinations ...ipvs.DestinationEntry) ipvs.ServiceEntry {

@@ -44,6 +44,7 @@ func TestConnectionsAgainstIPVSADM(t *testing.T) {
 		"-A -t 10.9.0.100:80 -s rr -p 300", "-a -t 10.9.0.100:80 -r 10.9.0.11:8080 -m",
 		"-A -u 10.9.0.100:53 -s rr", "-a -u 10.9.0.100:53 -r 10.9.0.11:5353 -m",
 		"-A -t [fd00:9::100]:80 -s rr -p 30 -M 64", "-a -t [fd00:9::100]:80 -r [fd00:9::11]:8080 -m",
+		"-A -u 10.9.0.100:5060 -s rr -p 30 --pe sip", "-a -u 10.9.0.100:5060 -r 10.9.0.11:5060 -m",
 	} {
 		ipvsadm(t, strings.Fields(arguments)...)
 	}
@@ -59,10 +60,19 @@ func TestConnectionsAgainstIPVSADM(t *testing.T) {
 		_, err = conn.Write([]byte("hello"))
 		fatal(t, err)
 	}
+	call, err := net.Dial("udp", "10.9.0.100:5060")
+	fatal(t, err)
+	defer call.Close()
+	_, err = call.Write([]byte("INVITE sip:b@example.com SIP/2.0\r\nCall-ID: 3848276298@example.com\r\nCSeq: 1 INVITE\r\n\r\n"))
+	fatal(t, err)
+	if !strings.Contains(ipvsadm(t, "-Lnc", "--persistent-conn"), " sip ") {
+		t.Error("no connection of a persistence engine")
+	}
 	compareTable(t, "connections", c)
 	compareConnections(t, "some")
 }
 
+// compareTable compares -L without further options.
 func compareTable(t *testing.T, name string, c *ipvs.Client) {
 	t.Helper()
 	info, err := c.Info()
@@ -81,22 +91,34 @@ func compareTable(t *testing.T, name string, c *ipvs.Client) {
 // compareConnections tries again when a second ended between the two listings.
 func compareConnections(t *testing.T, name string) {
 	t.Helper()
-	for option, o := range map[string]Options{"-Lc": {Names: systemNames(t)}, "-Lnc": {}} {
-		var diff string
-		for range 100 {
-			var got bytes.Buffer
+	for option, o := range map[string]Options{
+		"-Lc":                    {Names: systemNames(t)},
+		"-Lnc":                   {},
+		"-Lc --persistent-conn":  {Names: systemNames(t), Columns: Persistent},
+		"-Lnc --persistent-conn": {Columns: Persistent},
+	} {
+		untilEqual(t, name+": "+option, func() (want, got string) {
+			var out bytes.Buffer
 			f, err := os.Open(strings.Replace(ipvs.ConnectionsFile, "/proc/", "/proc/thread-self/", 1))
 			fatal(t, err)
-			fatal(t, WriteConnections(&got, ipvs.Connections(f), o))
+			fatal(t, WriteConnections(&out, ipvs.Connections(f), o))
 			fatal(t, f.Close())
-			if diff = cmp.Diff(ipvsadm(t, option), got.String()); diff == "" {
-				break
-			}
-		}
-		if diff != "" {
-			t.Errorf("%s: %s (-ipvsadm +got)\n%s", name, option, diff)
+			return ipvsadm(t, strings.Fields(option)...), out.String()
+		})
+	}
+}
+
+// untilEqual compares what changes with time until both are of the same moment.
+func untilEqual(t *testing.T, name string, read func() (want, got string)) {
+	t.Helper()
+	var diff string
+	for range 100 {
+		want, got := read()
+		if diff = cmp.Diff(want, got); diff == "" {
+			return
 		}
 	}
+	t.Errorf("%s (-ipvsadm +got)\n%s", name, diff)
 }
 
 func systemNames(t *testing.T) Names {

@@ -24,32 +24,45 @@ type Names interface {
 // nameLength is how much of "host:port" ipvsadm prints.
 const nameLength = 59
 
-// addressPort is "address:port" with "[address]:port" for IPv6, by name or
-// number.
-func (o Options) addressPort(a netip.AddrPort, p ipvs.Protocol) string {
-	host, port := address(a.Addr()), strconv.Itoa(int(a.Port()))
-	if o.Names != nil {
-		if name := o.Names.Host(a.Addr()); name != "" {
-			host = name
-		}
-		if name := o.Names.Service(a.Port(), p); name != "" {
-			port = name
-		}
+// appendAddressPort appends "address:port" with "[address]:port" for IPv6, by
+// name or number.
+func (o Options) appendAddressPort(b []byte, a netip.AddrPort, p ipvs.Protocol) []byte {
+	start := len(b)
+	if a.Addr().Is4() {
+		b = o.appendHost(b, a.Addr())
+	} else {
+		b = append(o.appendHost(append(b, '['), a.Addr()), ']')
 	}
-	if !a.Addr().Is4() {
-		host = "[" + host + "]"
-	}
-	return truncated(host+":"+port, nameLength)
+	b = o.appendPort(append(b, ':'), a.Port(), p)
+	return cut(b, start, nameLength)
 }
 
-// address is a number as inet_ntop prints it. It differs from netip in the
-// addresses ::a.b.c.d, of which only the last 32 bits are set.
-func address(a netip.Addr) string {
+func (o Options) appendHost(b []byte, a netip.Addr) []byte {
+	if o.Names != nil {
+		if name := o.Names.Host(a); name != "" {
+			return append(b, name...)
+		}
+	}
+	return appendAddress(b, a)
+}
+
+func (o Options) appendPort(b []byte, port uint16, p ipvs.Protocol) []byte {
+	if o.Names != nil {
+		if name := o.Names.Service(port, p); name != "" {
+			return append(b, name...)
+		}
+	}
+	return strconv.AppendUint(b, uint64(port), 10)
+}
+
+// appendAddress appends a number as inet_ntop prints it. It differs from netip
+// in the addresses ::a.b.c.d, of which only the last 32 bits are set.
+func appendAddress(b []byte, a netip.Addr) []byte {
 	if w := words(a); a.Is6() && w[0]|w[1]|w[2] == 0 && w[3]>>16 != 0 {
 		raw := a.As16()
-		return "::" + netip.AddrFrom4([4]byte(raw[12:])).String()
+		return netip.AddrFrom4([4]byte(raw[12:])).AppendTo(append(b, "::"...))
 	}
-	return a.String()
+	return a.AppendTo(b)
 }
 
 // SystemNames are the names that this host knows: hosts by /etc/hosts and DNS,

@@ -9,7 +9,7 @@ import (
 )
 
 // compareServices orders by mark, family, protocol, address and port.
-func compareServices(a, b ipvs.ServiceEntry) int {
+func compareServices(a, b *ipvs.ServiceEntry) int {
 	return cmp.Or(
 		difference(a.Mark, b.Mark),
 		int(a.Family)-int(b.Family),
@@ -20,7 +20,7 @@ func compareServices(a, b ipvs.ServiceEntry) int {
 }
 
 // compareDestinations orders by address and port.
-func compareDestinations(a, b ipvs.DestinationEntry) int {
+func compareDestinations(a, b *ipvs.DestinationEntry) int {
 	return cmp.Or(
 		compareAddresses(a.Address.Addr(), b.Address.Addr()),
 		int(a.Address.Port())-int(b.Address.Port()),
@@ -46,26 +46,57 @@ func difference(a, b uint32) int {
 	return int(int32(a - b))
 }
 
-func words(a netip.Addr) [4]uint32 {
-	var raw [16]byte
-	copy(raw[:], a.AsSlice())
-	var w [4]uint32
-	for i := range w {
-		w[i] = binary.BigEndian.Uint32(raw[4*i:])
+// words are the words of an address, the first of an IPv4 address being all of
+// it.
+func words(a netip.Addr) (w [4]uint32) {
+	if a.Is4() {
+		raw := a.As4()
+		w[0] = binary.BigEndian.Uint32(raw[:])
+		return w
+	}
+	if a.Is6() {
+		raw := a.As16()
+		for i := range w {
+			w[i] = binary.BigEndian.Uint32(raw[4*i:])
+		}
 	}
 	return w
 }
 
-// sorted is a sorted copy. Because of the overflow the order is not transitive,
-// and the result depends on which elements are compared: this is the merge sort
-// that the C library's qsort uses.
-func sorted[T any](all []T, compare func(a, b T) int) []T {
-	if len(all) < 2 {
-		return all
+// order sorts lists one after the other, in the same memory.
+type order[T any] struct {
+	sorted, scratch []*T
+}
+
+// of is the elements in their order, which is that of all itself when asked
+// for. It is valid until the next call.
+//
+// Because of the overflow the order is not transitive, and the result depends
+// on which elements are compared: this is the merge sort that the C library's
+// qsort uses.
+func (o *order[T]) of(all []T, asTheyCome bool, compare func(a, b *T) int) []*T {
+	o.sorted = o.sorted[:0]
+	for i := range all {
+		o.sorted = append(o.sorted, &all[i])
 	}
-	left := sorted(all[:len(all)/2], compare)
-	right := sorted(all[len(all)/2:], compare)
-	merged := make([]T, 0, len(all))
+	if !asTheyCome {
+		if len(o.scratch) < len(all) {
+			o.scratch = make([]*T, len(all))
+		}
+		mergeSort(o.sorted, o.scratch, compare)
+	}
+	return o.sorted
+}
+
+// mergeSort sorts all; scratch has at least its length.
+func mergeSort[T any](all, scratch []*T, compare func(a, b *T) int) {
+	if len(all) < 2 {
+		return
+	}
+	left, right := all[:len(all)/2], all[len(all)/2:]
+	mergeSort(left, scratch, compare)
+	mergeSort(right, scratch, compare)
+	merged := scratch[:0]
 	for len(left) > 0 && len(right) > 0 {
 		if compare(left[0], right[0]) <= 0 {
 			merged, left = append(merged, left[0]), left[1:]
@@ -73,5 +104,6 @@ func sorted[T any](all []T, compare func(a, b T) int) []T {
 			merged, right = append(merged, right[0]), right[1:]
 		}
 	}
-	return append(append(merged, left...), right...)
+	merged = append(merged, left...) // what is left on the right is in its place
+	copy(all, merged)
 }

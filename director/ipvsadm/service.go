@@ -1,10 +1,8 @@
 package ipvsadm
 
 import (
-	"fmt"
-	"io"
 	"net/netip"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -20,79 +18,104 @@ const (
 // schedulerFlags are the flags that a scheduler may give a meaning to.
 const schedulerFlags = ipvs.Sched1 | ipvs.Sched2 | ipvs.Sched3
 
-func writeService(w io.Writer, s ipvs.Service, o Options) {
-	fmt.Fprintf(w, "%s %s", serviceName(s.ServiceKey, o), s.Scheduler)
+// appendService appends the row of a service.
+func (o Options) appendService(b []byte, s *ipvs.ServiceEntry) []byte {
+	start := len(b)
+	b = o.appendServiceName(b, &s.ServiceKey)
+	switch o.Columns {
+	case Stats:
+		b = o.appendCounters(pad(b, start, serviceWidth), &s.Stats)
+	case Rate:
+		b = o.appendServiceRates(pad(b, start, serviceWidth), &s.Stats)
+	default:
+		b = appendScheduling(b, &s.Service)
+	}
+	return append(b, '\n')
+}
+
+// appendScheduling appends the scheduler and all flags.
+func appendScheduling(b []byte, s *ipvs.Service) []byte {
+	b = append(append(b, ' '), s.Scheduler...)
 	if s.Flags&schedulerFlags != 0 {
-		fmt.Fprintf(w, " (%s)", strings.Join(flagNames(s.Scheduler, s.Flags), ","))
+		b = append(appendFlagNames(append(b, " ("...), s.Scheduler, s.Flags), ')')
 	}
 	if s.Flags&ipvs.Persistent != 0 {
-		writePersistence(w, s)
+		b = appendUint(append(b, " persistent "...), uint64(s.Timeout/time.Second), 0)
+		if s.Granularity != s.Family.Bits() {
+			b = appendMask(append(b, " mask "...), s.Family, s.Granularity)
+		}
+		if s.Engine != "" {
+			b = append(append(b, " pe "...), s.Engine...)
+		}
 	}
 	if s.Flags&ipvs.OnePacket != 0 {
-		fmt.Fprint(w, " ops")
+		b = append(b, " ops"...)
 	}
-	fmt.Fprintln(w)
+	return b
 }
 
-func writePersistence(w io.Writer, s ipvs.Service) {
-	fmt.Fprintf(w, " persistent %d", s.Timeout/time.Second)
-	if s.Granularity != s.Family.Bits() {
-		fmt.Fprintf(w, " mask %s", mask(s.Family, s.Granularity))
+// appendServiceName appends the first column. A mark is printed as a signed
+// integer.
+func (o Options) appendServiceName(b []byte, k *ipvs.ServiceKey) []byte {
+	if k.Mark != 0 {
+		b = appendInt(append(b, "FWM  "...), int64(int32(k.Mark)), 0)
+		if k.Family == ipvs.IPv6 {
+			b = append(b, " IPv6"...)
+		}
+		return b
 	}
-	if s.Engine != "" {
-		fmt.Fprintf(w, " pe %s", s.Engine)
-	}
-}
-
-// serviceName is the first column. A mark is printed as a signed integer.
-func serviceName(k ipvs.ServiceKey, o Options) string {
-	switch {
-	case k.Mark != 0 && k.Family == ipvs.IPv6:
-		return fmt.Sprintf("FWM  %d IPv6", int32(k.Mark))
-	case k.Mark != 0:
-		return fmt.Sprintf("FWM  %d", int32(k.Mark))
-	}
-	name := fmt.Sprintf("%-4s %s", serviceProtocol(k.Protocol), o.addressPort(k.Address, k.Protocol))
+	start := len(b)
+	b = appendText(b, serviceProtocol(k.Protocol), 4)
+	b = o.appendAddressPort(append(b, ' '), k.Address, k.Protocol)
 	if k.Family == ipvs.IPv6 {
-		return name
+		return b
 	}
-	return truncated(name, serviceWidth)
+	return cut(b, start, serviceWidth)
 }
 
 func serviceProtocol(p ipvs.Protocol) string {
 	switch p {
-	case ipvs.TCP, ipvs.UDP, ipvs.SCTP:
-		return strings.ToUpper(p.String())
+	case ipvs.TCP:
+		return "TCP"
+	case ipvs.UDP:
+		return "UDP"
+	case ipvs.SCTP:
+		return "SCTP"
 	default:
 		return "?"
 	}
 }
 
-// flagNames are the scheduler flags in the scheduler's own words. sh and mh use
-// two of the three; their third has no name.
-func flagNames(scheduler string, flags ipvs.Flags) []string {
-	names := []string{"flag-1", "flag-2", "flag-3"}
-	if scheduler == "sh" || scheduler == "mh" {
-		names = []string{scheduler + "-fallback", scheduler + "-port"}
+// appendFlagNames appends the scheduler flags in the scheduler's own words. sh
+// and mh use two of the three; their third has no name.
+func appendFlagNames(b []byte, scheduler string, flags ipvs.Flags) []byte {
+	var names [3]string
+	switch scheduler {
+	case "sh":
+		names = [3]string{"sh-fallback", "sh-port"}
+	case "mh":
+		names = [3]string{"mh-fallback", "mh-port"}
+	default:
+		names = [3]string{"flag-1", "flag-2", "flag-3"}
 	}
-	var set []string
+	start := len(b)
 	for i, name := range names {
-		if flags&(ipvs.Sched1<<i) != 0 {
-			set = append(set, name)
+		if flags&(ipvs.Sched1<<i) == 0 || name == "" {
+			continue
 		}
+		if len(b) > start {
+			b = append(b, ',')
+		}
+		b = append(b, name...)
 	}
-	return set
+	return b
 }
 
-// mask is dotted for IPv4 and a prefix length for IPv6.
-func mask(f ipvs.Family, length uint8) string {
+// appendMask appends a granularity: dotted for IPv4, a prefix length for IPv6.
+func appendMask(b []byte, f ipvs.Family, length uint8) []byte {
 	if f == ipvs.IPv6 {
-		return fmt.Sprint(length)
+		return strconv.AppendUint(b, uint64(length), 10)
 	}
 	ones := netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	return netip.PrefixFrom(ones, int(length)).Masked().Addr().String()
-}
-
-func truncated(s string, n int) string {
-	return s[:min(n, len(s))]
+	return netip.PrefixFrom(ones, int(length)).Masked().Addr().AppendTo(b)
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 )
 
-// everyColumn is the table of table-numeric and table-names, in an order that
-// the kernel gave.
+// everyColumn is the table of all golden files but table-rare and table-sorted,
+// in an order that the kernel gave.
 var everyColumn = []ipvs.ServiceEntry{
 	entry(ipvs.Service{
 		ServiceKey: key(ipvs.UDP, "10.9.0.100:5060"), Scheduler: "wlc",
@@ -20,9 +20,11 @@ var everyColumn = []ipvs.ServiceEntry{
 		Flags: ipvs.Persistent | ipvs.Sched1 | ipvs.Sched2, Timeout: 5 * time.Minute, Granularity: 32,
 	}, destination("10.9.0.11:8443", ipvs.Masquerade, 65535)),
 	tcp("10.9.0.100:80", "rr",
-		destination("10.9.0.12:80", ipvs.DirectRoute, 1), destination("10.9.0.11:80", ipvs.DirectRoute, 5)),
+		limited(destination("10.9.0.12:80", ipvs.DirectRoute, 1), 1000, 800),
+		destination("10.9.0.11:80", ipvs.DirectRoute, 5)),
 	tcp("10.9.0.101:80", "wlc",
-		destination("10.9.0.15:80", ipvs.Tunnel, 1), destination("10.9.0.14:80", ipvs.Tunnel, 1)),
+		tunnelled("10.9.0.15:80", ipvs.TunnelInfo{Type: ipvs.GRE, Flags: ipvs.TunnelChecksum}),
+		tunnelled("10.9.0.14:80", ipvs.TunnelInfo{Type: ipvs.GUE, Port: 6080})),
 	entry(ipvs.Service{ServiceKey: key(ipvs.UDP, "10.9.0.100:53"), Scheduler: "rr", Flags: ipvs.OnePacket},
 		destination("10.9.0.12:53", ipvs.Tunnel, 1)),
 	entry(ipvs.Service{
