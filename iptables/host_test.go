@@ -77,6 +77,14 @@ func (h host) enter() {
 	}
 }
 
+// enterThread moves another goroutine to the host. Its thread ends with it.
+func (h host) enterThread() {
+	runtime.LockOSThread()
+	if err := netns.Set(h.ns); err != nil {
+		panic(err)
+	}
+}
+
 // run runs a command on the host and returns what it printed.
 func (h host) run(command string, args ...string) string {
 	h.t.Helper()

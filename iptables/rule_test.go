@@ -76,8 +76,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestParseChain reads chains as iptables printed them: see testdata/chain.
-func TestParseChain(t *testing.T) {
+// TestParseTable reads chains as iptables printed them: see testdata/chain.
+func TestParseTable(t *testing.T) {
 	files, err := filepath.Glob("testdata/chain/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recorded chains: %v", err)
@@ -89,15 +89,24 @@ func TestParseChain(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got strings.Builder
-			for _, rule := range parseChain(strings.Split(string(recorded), "\n")) {
-				fmt.Fprintf(&got, "%2d %-8s %s\n", rule.Position, word(rule.Known), strings.Join(rule.Spec, "|"))
-				if rule.Known {
-					fmt.Fprintf(&got, "%12s%s\n", "", rule.Redirect)
+			for _, rule := range parseTable(strings.Split(string(recorded), "\n"), chainsOf(file)) {
+				fmt.Fprintf(&got, "%-8s %s\n", word(rule.Rule != nil), strings.Join(rule.Spec, "|"))
+				if rule.Rule != nil {
+					fmt.Fprintf(&got, "%9s%s\n", "", rule.Rule)
 				}
+				fmt.Fprintf(&got, "%9s%s\n", "", rule.Deletion())
 			}
 			golden(t, strings.TrimSuffix(file, ".txt")+".want", got.String())
 		})
 	}
+}
+
+// chainsOf returns the chains of the table that a file of testdata/chain names:
+// "ip6-mangle-nft-1.8.9.txt".
+func chainsOf(file string) []Chain {
+	family, rest, _ := strings.Cut(filepath.Base(file), "-")
+	table, _, _ := strings.Cut(rest, "-")
+	return slices.DeleteFunc(Chains(), func(c Chain) bool { return c.IPv6 != (family == "ip6") || c.Table != table })
 }
 
 func word(known bool) string {
@@ -123,9 +132,9 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// TestParseSpecRefuses has rules that bear the tag and are not of Add's form:
+// TestParseRuleRefuses has rules that bear the tag and are not of Add's form:
 // each must be listed as unknown, or lvsd would believe that it is in place.
-func TestParseSpecRefuses(t *testing.T) {
+func TestParseRuleRefuses(t *testing.T) {
 	for _, text := range []string{
 		"",
 		"-d 10.1.0.100/32 -p tcp -j REDIRECT",
@@ -148,7 +157,7 @@ func TestParseSpecRefuses(t *testing.T) {
 		"-d 10.1.0.100/32 -p tcp -m comment --comment lvsd2 -j REDIRECT",
 		"-d 2001:db8::1/128 -p tcp -m comment --comment lvsd -j REDIRECT",
 	} {
-		if r, ok := parseSpec(strings.Fields(text)); ok {
+		if r := parseRule(smtp.Chain(), strings.Fields(text)); r != nil {
 			t.Errorf("%q is taken for %v", text, r)
 		}
 	}
@@ -176,28 +185,118 @@ func TestSplitArguments(t *testing.T) {
 	}
 }
 
-// TestSpecRoundTrip: what Add writes is recognised as what was wanted, whether
-// --syn is printed in its short or in its long form.
-func TestSpecRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		want := Redirect{
+// drawRule draws any rule that can be written.
+func drawRule(t *rapid.T) Rule {
+	protocols := []string{"tcp", "udp", "sctp"}
+	port := rapid.Uint16Range(1, 65535)
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	case 0:
+		r := Redirect{
 			VIP:      netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "vip"))),
-			Protocol: rapid.SampledFrom([]string{"tcp", "udp"}).Draw(t, "protocol"),
+			Protocol: rapid.SampledFrom(protocols[:2]).Draw(t, "protocol"),
 			Port:     rapid.Uint16().Draw(t, "port"),
 		}
-		want.NewOnly = want.Protocol == "tcp" && rapid.Bool().Draw(t, "new only")
-		printed := strings.ReplaceAll(want.String(), "--syn", "--tcp-flags FIN,SYN,RST,ACK SYN")
-		for _, text := range []string{want.String(), printed} {
-			if got, ok := parseSpec(strings.Fields(text)); !ok || got != want {
-				t.Fatalf("%s is read as %v, %v", text, got, ok)
+		r.NewOnly = r.Protocol == "tcp" && rapid.Bool().Draw(t, "new only")
+		return r
+	case 1:
+		m := Mark{VIP: drawVIP(t), Mark: rapid.Uint32Range(1, 1<<32-1).Draw(t, "mark")}
+		if rapid.Bool().Draw(t, "has protocol") {
+			m.Protocol = rapid.SampledFrom(protocols).Draw(t, "protocol")
+			if rapid.Bool().Draw(t, "has ports") {
+				m.First = port.Draw(t, "first")
+				m.Last = rapid.Uint16Range(m.First, 65535).Draw(t, "last")
+			}
+		}
+		return m
+	case 2:
+		s := SNAT{VIP: drawVIP(t), Protocol: rapid.SampledFrom(protocols).Draw(t, "protocol")}
+		if rapid.Bool().Draw(t, "has port") {
+			s.Port = port.Draw(t, "port")
+		}
+		if rapid.Bool().Draw(t, "has source") {
+			s.Source = s.VIP.Next()
+			if !s.Source.IsValid() {
+				s.Source = s.VIP.Prev()
+			}
+		}
+		return s
+	default:
+		return Hold{}
+	}
+}
+
+func drawVIP(t *rapid.T) netip.Addr {
+	if rapid.Bool().Draw(t, "ipv6") {
+		a := [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "vip"))
+		a[0] = 0x20
+		return netip.AddrFrom16(a)
+	}
+	return netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "vip")))
+}
+
+// printed is the rule's spec as iptables prints it.
+func printed(r Rule) []string {
+	text := strings.Join(r.spec(), "\x00")
+	switch r := r.(type) {
+	case Redirect:
+		text = strings.ReplaceAll(text, "--syn", "--tcp-flags\x00FIN,SYN,RST,ACK\x00SYN")
+	case Mark:
+		text = strings.ReplaceAll(text, fmt.Sprintf("--set-mark\x00%d", r.Mark), fmt.Sprintf("--set-xmark\x00%#x/0xffffffff", r.Mark))
+	case SNAT:
+		text = strings.ReplaceAll(text, wholeLength(r.VIP), r.VIP.String())
+		text = strings.ReplaceAll(text, "masq", "MASQ")
+	}
+	return strings.Split(text, "\x00")
+}
+
+// TestSpecRoundTrip: what Add writes is recognised as what was wanted, as it is
+// written and as iptables prints it.
+func TestSpecRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := drawRule(t)
+		if err := want.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range [][]string{want.spec(), printed(want)} {
+			if got := parseRule(want.Chain(), spec); got != want {
+				t.Fatalf("%s is read as %v", spec, got)
 			}
 		}
 	})
 }
 
-// FuzzParseChain feeds any text to the parser. Every rule that it takes for
-// lvsd's must be tagged, and must say exactly what its Redirect says.
-func FuzzParseChain(f *testing.F) {
+// TestParseRefusesMore: a rule of lvsd's with anything more, less or else is not
+// taken for one.
+func TestParseRefusesMore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rule := drawRule(t)
+		spec := printed(rule)
+		at := rapid.IntRange(0, len(spec)).Draw(t, "at")
+		extra := rapid.SampledFrom([]string{
+			"!", "-m socket", "-i eth0", "--dport 1", "--vport 1", "-s 192.0.2.1/32", "--to-source 192.0.2.1", "-d 192.0.2.1/32",
+			"--set-mark 1", "--syn", "-j ACCEPT", "--ctstate NEW", "-p tcp",
+		}).Draw(t, "extra")
+		more := slices.Insert(slices.Clone(spec), at, strings.Fields(extra)...)
+		if got := parseRule(rule.Chain(), more); got == rule {
+			t.Fatalf("%s is taken for %s", more, rule)
+		}
+		if at < len(spec) {
+			less := slices.Delete(slices.Clone(spec), at, at+1)
+			if got := parseRule(rule.Chain(), less); got == rule {
+				t.Fatalf("%s is taken for %s", less, rule)
+			}
+		}
+		for _, c := range Chains() {
+			if c != rule.Chain() && parseRule(c, spec) != nil {
+				t.Fatalf("%s is taken for a rule of %s", spec, c)
+			}
+		}
+	})
+}
+
+// FuzzParseTable feeds any text to the parser. Every rule that it takes for
+// lvsd's must be tagged, and must say exactly what its Rule says.
+func FuzzParseTable(f *testing.F) {
 	files, _ := filepath.Glob("testdata/chain/*.txt")
 	for _, file := range files {
 		recorded, err := os.ReadFile(file)
@@ -207,16 +306,18 @@ func FuzzParseChain(f *testing.F) {
 		f.Add(string(recorded))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, rule := range parseChain(strings.Split(text, "\n")) {
-			if !slices.Contains(rule.Spec, tag) {
-				t.Errorf("untagged rule %q listed", rule.Spec)
-			}
-			if !rule.Known {
-				continue
-			}
-			again, ok := parseSpec(rule.Redirect.spec())
-			if !ok || again != rule.Redirect {
-				t.Errorf("%q is read as %v, which is written so that it is read as %v", rule.Spec, rule.Redirect, again)
+		lines := strings.Split(text, "\n")
+		for _, c := range Chains() {
+			for _, rule := range parseTable(lines, []Chain{c}) {
+				if !slices.Contains(rule.Spec, tag) && !slices.Contains(rule.Spec, holdTag) {
+					t.Errorf("untagged rule %q listed", rule.Spec)
+				}
+				if rule.Rule == nil {
+					continue
+				}
+				if again := parseRule(c, rule.Rule.spec()); again != rule.Rule {
+					t.Errorf("%q is read as %v, which is written so that it is read as %v", rule.Spec, rule.Rule, again)
+				}
 			}
 		}
 	})

@@ -30,7 +30,7 @@ func onBackends(t *testing.T, f func(t *testing.T, h host, table *Table, backend
 // openTable opens the table of the host where the test is.
 func openTable(t *testing.T, backend string) *Table {
 	t.Helper()
-	table, err := open(backend, time.Minute)
+	table, err := open(backend, time.Minute, smtp.Chain())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,14 +40,25 @@ func openTable(t *testing.T, backend string) *Table {
 // redirects lists the rules as text, one each.
 func redirects(t *testing.T, table *Table) []string {
 	t.Helper()
-	rules, err := table.Redirects(t.Context())
+	return texts(t, list(t, table, smtp.Chain()))
+}
+
+// list lists the tagged rules of the chains.
+func list(t *testing.T, table *Table, chains ...Chain) []Tagged {
+	t.Helper()
+	rules, err := table.List(t.Context(), chains...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rules
+}
+
+func texts(t *testing.T, rules []Tagged) []string {
+	t.Helper()
 	var text []string
 	for _, rule := range rules {
-		if rule.Known {
-			text = append(text, rule.Redirect.String())
+		if rule.Rule != nil {
+			text = append(text, rule.Rule.String())
 		} else {
 			text = append(text, "unknown: "+strings.Join(rule.Spec, " "))
 		}
@@ -78,13 +89,13 @@ var (
 func TestNew(t *testing.T) {
 	need(t, "netns", "iptables")
 	newHost(t)
-	table, err := New(time.Minute)
+	table, err := New(time.Minute, Chains()...)
 	succeed(t, err)
 	equal(t, "rules of a fresh host", redirects(t, table), nil)
 }
 
 func TestNewWithoutCommand(t *testing.T) {
-	if _, err := open("no-such-iptables", time.Second); err == nil || !strings.Contains(err.Error(), "no-such-iptables") {
+	if _, err := open("no-such-iptables", time.Second, smtp.Chain()); err == nil || !strings.Contains(err.Error(), "no-such-iptables") {
 		t.Errorf("got error %v, want one that names the command", err)
 	}
 }
@@ -126,8 +137,7 @@ func TestDeleteAllCopies(t *testing.T) {
 		succeed(t, table.Add(t.Context(), smtp))
 		equal(t, "three copies", redirects(t, table), []string{smtp.String(), smtp.String(), smtp.String()})
 
-		rules, err := table.Redirects(t.Context())
-		succeed(t, err)
+		rules := list(t, table, smtp.Chain())
 		succeed(t, table.Remove(t.Context(), rules[1]))
 		equal(t, "after Remove of one", redirects(t, table), []string{smtp.String(), smtp.String()})
 		succeed(t, table.Delete(t.Context(), smtp))
@@ -144,8 +154,7 @@ func TestRemoveUnknown(t *testing.T) {
 		h.run(backend, quoted...)
 		equal(t, "with an unknown rule", redirects(t, table), []string{"unknown: " + spec})
 
-		rules, err := table.Redirects(t.Context())
-		succeed(t, err)
+		rules := list(t, table, smtp.Chain())
 		for _, rule := range rules {
 			succeed(t, table.Remove(t.Context(), rule))
 		}
@@ -165,23 +174,19 @@ func TestFlushIsSeen(t *testing.T) {
 	})
 }
 
-func TestHoldConntrack(t *testing.T) {
+func TestHold(t *testing.T) {
 	onBackends(t, func(t *testing.T, h host, table *Table, backend string) {
-		holds := func() int {
-			return strings.Count(h.run(backend, "-t", "mangle", "-S"), tag)
+		for range 2 {
+			succeed(t, table.Add(t.Context(), Hold{}))
+		}
+		equal(t, "after two calls", texts(t, list(t, table, Hold{}.Chain())), []string{Hold{}.String()})
+		if holds := strings.Count(h.run(backend, "-t", "mangle", "-S"), tag); holds != 1 {
+			t.Errorf("held by %d rules after two calls, want by 1", holds)
 		}
 		for range 2 {
-			succeed(t, table.HoldConntrack(t.Context()))
+			succeed(t, table.Delete(t.Context(), Hold{}))
 		}
-		if held, err := table.ConntrackHeld(t.Context()); !held || err != nil || holds() != 1 {
-			t.Errorf("held %v, %v by %d rules after two calls, want by 1", held, err, holds())
-		}
-		for range 2 {
-			succeed(t, table.ReleaseConntrack(t.Context()))
-		}
-		if held, err := table.ConntrackHeld(t.Context()); held || err != nil || holds() != 0 {
-			t.Errorf("held %v, %v by %d rules after release, want by none", held, err, holds())
-		}
+		equal(t, "after release", texts(t, list(t, table, Hold{}.Chain())), nil)
 	})
 }
 
@@ -192,7 +197,7 @@ func TestLocked(t *testing.T) {
 	h := newHost(t)
 	file := filepath.Join(t.TempDir(), "xtables.lock")
 	t.Setenv("XTABLES_LOCKFILE", file)
-	table, err := open("iptables-legacy", time.Millisecond)
+	table, err := open("iptables-legacy", time.Millisecond, smtp.Chain())
 	succeed(t, err)
 
 	lock, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
@@ -214,14 +219,12 @@ func TestCancelled(t *testing.T) {
 		succeed(t, table.Add(t.Context(), smtp))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, listed := table.Redirects(ctx)
+		_, listed := table.List(ctx, smtp.Chain())
 		for what, err := range map[string]error{
-			"Redirects":        listed,
-			"Add":              table.Add(ctx, dns),
-			"Delete":           table.Delete(ctx, smtp),
-			"Remove":           table.Remove(ctx, Tagged{Spec: smtp.spec()}),
-			"HoldConntrack":    table.HoldConntrack(ctx),
-			"ReleaseConntrack": table.ReleaseConntrack(ctx),
+			"List":   listed,
+			"Add":    table.Add(ctx, dns),
+			"Delete": table.Delete(ctx, smtp),
+			"Remove": table.Remove(ctx, Tagged{Chain: smtp.Chain(), Spec: smtp.spec()}),
 		} {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: got %v, want context.Canceled", what, err)
@@ -243,9 +246,58 @@ func TestUnprivileged(t *testing.T) {
 			script := filepath.Join(t.TempDir(), "iptables")
 			text := "#!/bin/sh\nexec setpriv --bounding-set=-all --inh-caps=-all --reuid=65534 " + backend + ` "$@"` + "\n"
 			succeed(t, os.WriteFile(script, []byte(text), 0o755))
-			if _, err := open(script, time.Second); err == nil || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
+			if _, err := open(script, time.Second, smtp.Chain()); err == nil || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
 				t.Errorf("got error %v, want one that names CAP_NET_ADMIN", err)
 			}
 		})
 	}
+}
+
+// TestList lists several chains of both families at once, and no others.
+func TestList(t *testing.T) {
+	onBackends(t, func(t *testing.T, h host, table *Table, backend string) {
+		mark, mark6 := Mark{vip, "tcp", 80, 80, 7}, Mark{vip6, "", 0, 0, 8}
+		for _, r := range []Rule{smtp, mark, mark6, Hold{}} {
+			succeed(t, table.Add(t.Context(), r))
+		}
+		stray := "-d 10.1.0.100/32 -m comment --comment lvsd -j ACCEPT"
+		h.run(backend, append([]string{"-t", "mangle", "-A", "FORWARD"}, strings.Fields(stray)...)...)
+		want := []string{smtp.String(), mark.String(), Hold{}.String(), "unknown: " + stray, mark6.String()}
+		found := list(t, table, Chains()...)
+		equal(t, "all chains", texts(t, found), want)
+		equal(t, "some chains", texts(t, list(t, table, smtp.Chain(), mark.Chain())), want[:2])
+		if got := found[3].Deletion(); got != "iptables -t mangle -D FORWARD "+stray {
+			t.Errorf("the stray is deleted by %q", got)
+		}
+		for _, rule := range found {
+			succeed(t, table.Remove(t.Context(), rule))
+		}
+		equal(t, "after Remove of all", texts(t, list(t, table, Chains()...)), nil)
+	})
+}
+
+// TestPresentMakesNoTables: to look for rules of a predecessor must not turn
+// connection tracking on, as listing a table of the legacy backend does.
+func TestPresentMakesNoTables(t *testing.T) {
+	need(t, "netns", "iptables-legacy")
+	h := newHost(t)
+	mangle := Mark{VIP: vip}.Chain()
+	table, err := open("iptables-legacy", time.Minute, mangle)
+	succeed(t, err)
+	h.enter()
+	got := table.Present(Chains())
+	equal(t, "present", strs(got), []string{mangle.String(), Hold{}.Chain().String()})
+	names, err := os.ReadFile("/proc/thread-self/net/ip_tables_names")
+	succeed(t, err)
+	if string(names) != "mangle\n" {
+		t.Errorf("tables %q, want mangle only", names)
+	}
+}
+
+func strs(chains []Chain) []string {
+	var text []string
+	for _, c := range chains {
+		text = append(text, c.String())
+	}
+	return text
 }

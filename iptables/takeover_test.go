@@ -172,7 +172,7 @@ func TestConnectionOutlivesFlush(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
 			r := newRelay(t, backend)
-			succeed(t, r.table.HoldConntrack(t.Context()))
+			succeed(t, r.table.Add(t.Context(), Hold{}))
 			succeed(t, r.table.Add(t.Context(), smtp))
 			conn := r.dial("10.1.0.2:25")
 			r.node.run(backend, "-t", "nat", "-F")
@@ -184,7 +184,7 @@ func TestConnectionOutlivesFlush(t *testing.T) {
 	}
 }
 
-// TestWhyConntrackIsHeld shows the fault that HoldConntrack is for. If it fails
+// TestWhyConntrackIsHeld shows the fault that Hold is for. If it fails
 // because the connection lives on, this kernel keeps tracking by itself and the
 // rule is not needed any more.
 func TestWhyConntrackIsHeld(t *testing.T) {
@@ -196,7 +196,7 @@ func TestWhyConntrackIsHeld(t *testing.T) {
 			r.addVIP()
 			r.alive(conn, "with VIP and rule")
 			r.node.enter()
-			succeed(t, r.table.Remove(t.Context(), Tagged{Spec: smtp.spec()}))
+			succeed(t, r.table.Remove(t.Context(), Tagged{Chain: smtp.Chain(), Spec: smtp.spec()}))
 			if err := echo(conn); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("connection after its rule was deleted and nothing held conntrack: %v, want a reset", err)
 			}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrNotExist means that the kernel has no such parameter: its module is not
@@ -20,6 +22,21 @@ type Tree struct {
 	Root string
 }
 
+// GetAll returns the values of the named parameters that the kernel has.
+func (t Tree) GetAll(names []string) (map[string]string, error) {
+	values := make(map[string]string, len(names))
+	for _, name := range names {
+		value, err := t.Get(name)
+		switch {
+		case err == nil:
+			values[name] = value
+		case !errors.Is(err, ErrNotExist):
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
 // Get returns the value, with single spaces between its fields. The error is
 // ErrNotExist if the kernel has no such parameter.
 func (t Tree) Get(name string) (string, error) {
@@ -27,11 +44,36 @@ func (t Tree) Get(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	value, err := os.ReadFile(path)
+	value, err := read(path)
 	if err != nil {
 		return "", explain(name, err)
 	}
-	return strings.Join(strings.Fields(string(value)), " "), nil
+	return Normal(value), nil
+}
+
+// Normal is a value as Get returns it: two values that the kernel takes for the
+// same because only the space between their fields differs are equal then.
+func Normal(value string) string { return strings.Join(strings.Fields(value), " ") }
+
+// read reads a parameter. Nearly all are shorter than its buffer, so that three
+// system calls do; os.ReadFile, which asks for the size first and for the file's
+// end last, and has the runtime watch the file, makes nine.
+func read(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var buffer [256]byte
+	n, err := unix.Read(fd, buffer[:])
+	switch {
+	case err != nil:
+		return "", err
+	case n == len(buffer):
+		whole, err := os.ReadFile(path)
+		return string(whole), err
+	}
+	return string(buffer[:n]), nil
 }
 
 // Set gives the parameter a value.

@@ -59,3 +59,34 @@ func TestKernel(t *testing.T) {
 		t.Errorf("kernel.ostype = %q, %v", value, err)
 	}
 }
+
+func TestGetAll(t *testing.T) {
+	names := []string{"kernel.ostype", "net.absent", "net.ipv4.ip_local_port_range"}
+	values, err := Tree{}.GetAll(names)
+	if err != nil || len(values) != 2 || values["kernel.ostype"] != "Linux" ||
+		len(strings.Split(values["net.ipv4.ip_local_port_range"], " ")) != 2 {
+		t.Errorf("%q, %v", values, err)
+	}
+	if values, err := (Tree{}).GetAll([]string{"kernel.ostype", "/"}); err == nil {
+		t.Errorf("%q although a name is none", values)
+	}
+}
+
+func TestLongValue(t *testing.T) {
+	tree := Tree{Root: t.TempDir()}
+	want := strings.Repeat("4096 ", 1000) + "1"
+	if err := os.WriteFile(filepath.Join(tree.Root, "long"), []byte(want+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if value, err := tree.Get("long"); err != nil || value != want {
+		t.Errorf("get %d bytes, %v, want %d", len(value), err, len(want))
+	}
+}
+
+func TestNormal(t *testing.T) {
+	for _, value := range []string{"3 50", "3\t50\n", " 3  50 "} {
+		if got := Normal(value); got != "3 50" {
+			t.Errorf("%q is %q", value, got)
+		}
+	}
+}

@@ -28,6 +28,7 @@ type Conn struct {
 	// strict is a handle whose route listings the kernel filters.
 	strict *netlink.Handle
 	batch  *batch
+	gue    *fou
 
 	mu sync.Mutex
 	// indexes are the interfaces by name, as the last listing had them: one
@@ -40,25 +41,30 @@ type Conn struct {
 
 // Open opens a Conn.
 func Open() (*Conn, error) {
-	handle, err := openHandle()
-	if err != nil {
+	c := &Conn{indexes: map[string]int{}}
+	if err := c.open(); err != nil {
+		c.Close()
 		return nil, err
 	}
-	strict, err := openHandle()
-	if err == nil {
-		err = strict.SetStrictCheck(true)
+	return c, nil
+}
+
+// open opens the sockets; what is open after an error is for Close.
+func (c *Conn) open() (err error) {
+	if c.handle, err = openHandle(); err != nil {
+		return err
 	}
-	if err != nil {
-		handle.Close()
-		return nil, fmt.Errorf("rtnetlink: %w", err)
+	if c.strict, err = openHandle(); err != nil {
+		return err
 	}
-	batch, err := openBatch()
-	if err != nil {
-		handle.Close()
-		strict.Close()
-		return nil, err
+	if err := c.strict.SetStrictCheck(true); err != nil {
+		return fmt.Errorf("rtnetlink: %w", err)
 	}
-	return &Conn{handle: handle, strict: strict, batch: batch, indexes: map[string]int{}}, nil
+	if c.batch, err = openBatch(); err != nil {
+		return err
+	}
+	c.gue, err = openFOU()
+	return err
 }
 
 func openHandle() (*netlink.Handle, error) {
@@ -75,9 +81,17 @@ func openHandle() (*netlink.Handle, error) {
 
 // Close closes the Conn.
 func (c *Conn) Close() {
-	c.handle.Close()
-	c.strict.Close()
-	c.batch.close()
+	for _, handle := range []*netlink.Handle{c.handle, c.strict} {
+		if handle != nil {
+			handle.Close()
+		}
+	}
+	if c.batch != nil {
+		c.batch.close()
+	}
+	if c.gue != nil {
+		c.gue.close()
+	}
 }
 
 // Up reports whether the interface is up and has a carrier. An interface that
