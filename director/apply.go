@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/iptables"
 )
 
@@ -36,7 +38,7 @@ func Apply(ctx context.Context, kernel Kernel, ops []Op) (done []Op, err error) 
 	for len(ops) > 0 {
 		batch := ops[:batchLength(ops)]
 		ops = ops[len(batch):]
-		if len(batch) == 1 && failed.forbid(batch[0]) {
+		if batch = failed.allowed(batch); len(batch) == 0 {
 			continue
 		}
 		for i, err := range kernel.Do(ctx, batch) {
@@ -100,7 +102,11 @@ func (e *opError) Unwrap() error { return e.err }
 type failures struct {
 	services Set[ipvs.ServiceKey]
 	vips     Set[netip.Addr]
-	locked   bool
+	// locked tells that somebody else keeps the xtables lock.
+	locked bool
+	// loud tells that this node answers for VIPs on lo: a parameter that keeps
+	// it quiet could not be set. left tells that such a VIP could not be deleted.
+	loud, left bool
 }
 
 func (f *failures) record(op Op, err error) {
@@ -111,24 +117,55 @@ func (f *failures) record(op Op, err error) {
 	case AddService:
 		f.services.Add(op.Service.ServiceKey)
 	case AddVIP:
-		f.vips.Add(op.VIP.Addr)
+		f.recordVIP(op.VIP)
 	case EditVIP:
-		f.vips.Add(op.VIP.Addr)
+		f.recordVIP(op.VIP)
+	case DeleteVIP:
+		f.left = f.left || op.VIP.Interface == loopback
+	case SetSysctl:
+		f.loud = f.loud || keepsQuiet(op.Name)
 	}
 	f.locked = f.locked || errors.Is(err, iptables.ErrLocked)
 }
 
+// recordVIP notes a VIP that could not be put on its interface. One that stays
+// away from lo only keeps this node from serving as a real server.
+func (f *failures) recordVIP(v netif.VIP) {
+	if v.Interface != loopback {
+		f.vips.Add(v.Addr)
+	}
+}
+
+// keepsQuiet reports whether the parameter keeps this node from telling neighbours
+// of VIPs on lo.
+func keepsQuiet(name string) bool {
+	return name == "net.ipv4.conf.all.arp_ignore" || name == "net.ipv4.conf.all.arp_announce"
+}
+
+// allowed are the operations of a batch that may be tried.
+func (f *failures) allowed(batch []Op) []Op {
+	if !slices.ContainsFunc(batch, f.forbid) {
+		return batch
+	}
+	return slices.DeleteFunc(slices.Clone(batch), f.forbid)
+}
+
 // forbid reports whether op must not be tried after what failed: a real server
 // of a service that is not there; deleting the rule of a VIP that is not there,
-// which would leave the address unserved; a route whose source it is; and waiting for the xtables lock
-// again, which would hold up everything behind it.
+// which would leave the address unserved; a route whose source it is; a VIP on lo
+// that neighbours would hear of; and waiting for the xtables lock again, which
+// would hold up everything behind it.
 func (f *failures) forbid(op Op) bool {
 	switch op := op.(type) {
 	case AddRealServer:
 		return f.services.Has(op.Key)
 	case AddRoute:
 		return f.vips.Has(op.Route.Source)
-	case AddRedirect, DeleteStray, HoldConntrack, ReleaseConntrack:
+	case AddVIP:
+		return f.loud && op.VIP.Interface == loopback && op.VIP.Addr.Is4()
+	case SetSysctl:
+		return f.left && keepsQuiet(op.Name)
+	case AddRedirect, AddMark, DeleteMark, AddSNAT, DeleteSNAT, DeleteStray, HoldConntrack, ReleaseConntrack:
 		return f.locked
 	case DeleteRedirect:
 		return f.locked || f.vips.Has(op.Rule.VIP)

@@ -10,7 +10,7 @@ import (
 	"github.com/lvsd/lvsd/vrrp"
 )
 
-func (o observation) instance(c config.VRRP, r vrrp.Status) InstanceStatus {
+func (s State) instance(c config.VRRP, r vrrp.Status) InstanceStatus {
 	status := InstanceStatus{
 		Name:           c.Router.Name,
 		VRID:           int(r.VRID),
@@ -43,8 +43,8 @@ func (o observation) instance(c config.VRRP, r vrrp.Status) InstanceStatus {
 	for _, vip := range c.VIPs {
 		status.VIPs = append(status.VIPs, VIPStatus{
 			Address:    vip.Addr.String(),
-			Held:       o.have.VIPs.Has(vip.VIP),
-			Redirected: o.have.redirected(vip.Addr),
+			Held:       s.VIPs.Has(vip.VIP),
+			Redirected: s.redirected(vip.Addr),
 		})
 	}
 	for _, cause := range slices.Sorted(maps.Keys(r.Faults)) {

@@ -1,7 +1,6 @@
 package director
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,72 +14,95 @@ import (
 // and will be after is one of the two at all times in between, so that no
 // packet to it is refused, or forwarded in a circle:
 //
-//	 1  sysctls           before the traffic that needs them; and connection
-//	                      tracking held on, before a rule may go
+//	 1  timeouts, and sysctls that something needs: before the traffic that
+//	                      needs them, and arp_ignore before a VIP is on lo.
+//	                      Connection tracking held on, before a rule may go
 //	 2  request rules     a node that gives up a VIP first catches connection
 //	                      requests; packets of established connections still go
 //	                      to IPVS, which knows their real servers. Where a rule
 //	                      for every packet is wanted, a guard for requests comes
 //	                      before it
-//	 3  virtual rules and routes that must go, while their addresses are there
-//	 4  leaving VIPs      the address is no longer ours
-//	 5  other rules       now every packet to it may be accepted locally
-//	 6  guards away
-//	 7  services and real servers, added and edited
-//	 8  coming VIPs       the rule still serves the address meanwhile
-//	 9  virtual routes    which may have a VIP as source, then the virtual rules
+//	 3  VIPs that come to lo, while no VIP has left; then the tunnels whose
+//	                      packets are for them
+//	 4  virtual rules and routes that must go, while their addresses are there
+//	 5  leaving VIPs      the address is no longer ours, or only on lo; tunnels
+//	                      before the VIPs that their packets are for
+//	 6  other rules       now every packet to it may be accepted locally
+//	 7  guards away
+//	 8  services and real servers, added and edited; before them the SNAT rules,
+//	                      which see only the first packet of a connection; after
+//	                      them the marks, which mean nothing without a service
+//	 9  daemons           started when there are services, without which the
+//	                      kernel hands no packet to IPVS, and before the VIP, so
+//	                      that no connection goes untold. One that changes stops
+//	                      right before
+//	10  coming VIPs       the rule still serves the address meanwhile
+//	11  virtual routes    which may have a VIP as source, then the virtual rules
 //	                      that lead to them. A route that replaces another comes
 //	                      right after it
-//	10  rules away        from here IPVS balances; strays with them
-//	11  VIPs that moved to another interface leave the old one
-//	12  real servers and services deleted, connection tracking let go
+//	12  rules away        from here IPVS balances; strays with them
+//	13  VIPs that moved to another interface leave the old one
+//	14  marks, then real servers and services deleted, then SNAT rules
+//	15  daemons stop      after all that they might tell of or be told of
+//	16  connection tracking let go, and sysctls that nothing needs any more
 //
-// The rules of steps 2, 5, 6 and 10 are REDIRECT rules. docs/relay-mode.md says
+// The rules of steps 2, 6, 7 and 12 are REDIRECT rules. docs/relay-mode.md says
 // what was measured, and when neighbours are told.
+//
+// With KeepConnections a VIP stays on lo when it leaves its interface, and
+// net.ipv4.vs.backup_only tells IPVS to leave packets alone. Whatever the order,
+// a packet of the node's own connections ends at its own TCP: IPVS, if it looks,
+// finds an entry whose real server is this host, or none, and lets it pass. A
+// request is caught by the rule before IPVS looks. What remains are packets of
+// connections that other nodes serve; only IPVS knows where they belong, and this
+// host's TCP would reset them:
+//
+//	becoming MASTER   backup_only = 0 in step 1, before the VIP brings them in
+//	                  step 10. Until then nobody sends them here
+//	leaving           backup_only = 1 in step 16, after the VIP has left. Plan
+//	                  puts it off for syncLinger, because neighbours send them
+//	                  here until they hear of the new MASTER
 func Diff(have, want State) []Op {
-	vips, routes := diffVIPs(have, want), diffRoutes(have, want)
-	var ops []Op
-	ops = append(ops, sysctlOps(have, want)...)
-	for range missing(have.Conntrack, want.Conntrack, compareHolds) {
-		ops = append(ops, HoldConntrack{})
-	}
+	vips, routes, tunnels := diffVIPs(have, want), diffRoutes(have, want), diffTunnels(have, want)
+	needed, needless := diffSysctls(have, want)
+	services, gone := diffServices(have.Services, want.Services)
+	daemons, idle := diffDaemons(have, want)
 	requests, all := addedRedirects(have, want)
 	guards := guardRedirects(have, want, vips.leaving)
-	for _, rule := range slices.Concat(guards, requests) {
-		ops = append(ops, AddRedirect{rule})
-	}
-	for _, rule := range missing(want.Rules, have.Rules, compareRules) {
-		ops = append(ops, DeleteRule{rule})
-	}
+
+	ops := diffTimeouts(have, want)
+	ops = append(ops, needed...)
+	ops = appendMissing(ops, have.Conntrack, want.Conntrack, compareHolds, func(Hold) Op { return HoldConntrack{} })
+	ops = appendOps(ops, slices.Concat(guards, requests), addRedirect)
+	ops = appendOps(ops, vips.local, func(v netif.VIP) Op { return AddVIP{v} })
+	ops = append(ops, tunnels.added...)
+	ops = appendMissing(ops, want.Rules, have.Rules, compareRules, func(r netif.Rule) Op { return DeleteRule{r} })
 	ops = append(ops, routes.deleted...)
+	ops = append(ops, tunnels.deleted...)
 	ops = append(ops, deleteVIPs(vips.leaving)...)
-	for _, rule := range all {
-		ops = append(ops, AddRedirect{rule})
-	}
-	for _, guard := range guards {
-		ops = append(ops, DeleteRedirect{guard})
-	}
-	ops = append(ops, addedServiceOps(have, want)...)
+	ops = appendOps(ops, all, addRedirect)
+	ops = appendOps(ops, guards, deleteRedirect)
+	ops = appendMissing(ops, have.SNATs, want.SNATs, compareSNATs, func(r iptables.SNAT) Op { return AddSNAT{r} })
+	ops = slices.Concat(ops, services)
+	ops = appendMissing(ops, have.Marks, want.Marks, compareMarks, func(r iptables.Mark) Op { return AddMark{r} })
+	ops = append(ops, daemons...)
 	ops = append(ops, vips.coming...)
 	ops = append(ops, routes.added...)
-	for _, rule := range missing(have.Rules, want.Rules, compareRules) {
-		ops = append(ops, AddRule{rule})
-	}
-	for _, rule := range missing(want.Redirects, have.Redirects, compareRedirects) {
-		ops = append(ops, DeleteRedirect{rule})
-	}
-	for _, rule := range missing(want.Strays, have.Strays, strings.Compare) {
-		ops = append(ops, DeleteStray{rule})
-	}
+	ops = appendMissing(ops, have.Rules, want.Rules, compareRules, func(r netif.Rule) Op { return AddRule{r} })
+	ops = appendMissing(ops, want.Redirects, have.Redirects, compareRedirects, deleteRedirect)
+	ops = appendMissing(ops, want.Strays, have.Strays, strings.Compare, func(r string) Op { return DeleteStray{r} })
 	ops = append(ops, deleteVIPs(vips.moving)...)
-	ops = append(ops, deletedServiceOps(have, want)...)
-	for range missing(want.Conntrack, have.Conntrack, compareHolds) {
-		ops = append(ops, ReleaseConntrack{})
-	}
-	return ops
+	ops = appendMissing(ops, want.Marks, have.Marks, compareMarks, func(r iptables.Mark) Op { return DeleteMark{r} })
+	ops = append(ops, gone...)
+	ops = appendMissing(ops, want.SNATs, have.SNATs, compareSNATs, func(r iptables.SNAT) Op { return DeleteSNAT{r} })
+	ops = append(ops, idle...)
+	ops = appendMissing(ops, want.Conntrack, have.Conntrack, compareHolds, func(Hold) Op { return ReleaseConntrack{} })
+	return append(ops, needless...)
 }
 
-func compareHolds(Hold, Hold) int { return 0 }
+func addRedirect(r iptables.Redirect) Op    { return AddRedirect{r} }
+func deleteRedirect(r iptables.Redirect) Op { return DeleteRedirect{r} }
+func compareHolds(Hold, Hold) int           { return 0 }
 
 // addedRedirects splits the rules to add into those that catch connection requests
 // only and those that catch every packet.
@@ -115,56 +137,6 @@ func guardRedirects(have, want State, leaving []netif.VIP) []iptables.Redirect {
 	return guards
 }
 
-// sysctlOps leaves out what this kernel does not have.
-func sysctlOps(have, want State) []Op {
-	var ops []Op
-	for _, name := range slices.Sorted(maps.Keys(want.Sysctls)) {
-		if value, there := have.Sysctls[name]; there && value != want.Sysctls[name] {
-			ops = append(ops, SetSysctl{name, want.Sysctls[name]})
-		}
-	}
-	return ops
-}
-
-func addedServiceOps(have, want State) []Op {
-	var ops []Op
-	for _, key := range sorted(want.Services, compareKeys) {
-		wanted := want.Services[key]
-		present, ok := have.Services[key]
-		switch {
-		case !ok:
-			ops = append(ops, AddService{wanted.Service})
-		case present.Service != wanted.Service:
-			ops = append(ops, EditService{wanted.Service})
-		}
-		for _, address := range sorted(wanted.RealServers, netip.AddrPort.Compare) {
-			server := wanted.RealServers[address]
-			switch old, ok := present.RealServers[address]; {
-			case !ok:
-				ops = append(ops, AddRealServer{key, server})
-			case old != server:
-				ops = append(ops, EditRealServer{key, server})
-			}
-		}
-	}
-	return ops
-}
-
-func deletedServiceOps(have, want State) []Op {
-	var ops []Op
-	for _, key := range sorted(have.Services, compareKeys) {
-		wanted, ok := want.Services[key]
-		if !ok {
-			ops = append(ops, DeleteService{key})
-			continue
-		}
-		for _, address := range missing(wanted.RealServers, have.Services[key].RealServers, netip.AddrPort.Compare) {
-			ops = append(ops, DeleteRealServer{key, address})
-		}
-	}
-	return ops
-}
-
 // missing returns the keys of all that from lacks, in the order of compare.
 func missing[K comparable, V, W any](from map[K]V, all map[K]W, compare func(a, b K) int) []K {
 	var keys []K
@@ -175,6 +147,19 @@ func missing[K comparable, V, W any](from map[K]V, all map[K]W, compare func(a, 
 	}
 	slices.SortFunc(keys, compare)
 	return keys
+}
+
+// appendMissing appends an operation for each element of all that from lacks.
+func appendMissing[K comparable](ops []Op, from, all Set[K], compare func(a, b K) int, op func(K) Op) []Op {
+	return appendOps(ops, missing(from, all, compare), op)
+}
+
+// appendOps appends an operation for each of the things.
+func appendOps[T any](ops []Op, things []T, op func(T) Op) []Op {
+	for _, thing := range things {
+		ops = append(ops, op(thing))
+	}
+	return ops
 }
 
 // With returns the State after op.

@@ -4,13 +4,16 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/netif"
 )
 
 // vipChanges are the changes of VIPs by where Diff puts them.
 type vipChanges struct {
-	// leaving are the VIPs that leave this node, moving those that another
-	// interface or another prefix length keeps here.
+	// local are those that come to lo.
+	local []netif.VIP
+	// leaving are the VIPs that leave this node, or are only on lo afterwards;
+	// moving those that another interface or another prefix length keeps here.
 	leaving, moving []netif.VIP
 	coming          []Op
 }
@@ -18,33 +21,78 @@ type vipChanges struct {
 func diffVIPs(have, want State) vipChanges {
 	var changes vipChanges
 	unwanted := missing(want.VIPs, have.VIPs, compareVIPs)
-	for _, vip := range missing(have.VIPs, want.VIPs, compareVIPs) {
-		i := slices.IndexFunc(unwanted, func(old netif.VIP) bool { return mayBecome(old, vip) })
-		if i < 0 {
-			changes.coming = append(changes.coming, AddVIP{vip})
-			continue
-		}
-		changes.coming = append(changes.coming, EditVIP{unwanted[i], vip})
-		unwanted = slices.Delete(unwanted, i, i+1)
-	}
-	kept := Set[netip.Addr]{}
-	for vip := range want.VIPs {
-		kept.Add(vip.Addr)
-	}
+	replaceable := map[place][]netif.VIP{}
 	for _, vip := range unwanted {
-		if kept.Has(vip.Addr) {
+		replaceable[placeOf(vip)] = append(replaceable[placeOf(vip)], vip)
+	}
+	replaced := Set[netif.VIP]{}
+	for _, vip := range missing(have.VIPs, want.VIPs, compareVIPs) {
+		old := replaceable[placeOf(vip)]
+		switch {
+		case len(old) > 0:
+			changes.coming = append(changes.coming, EditVIP{old[0], vip})
+			replaced.Add(old[0])
+			replaceable[placeOf(vip)] = old[1:]
+		case vip.Interface == loopback:
+			changes.local = append(changes.local, vip)
+		default:
+			changes.coming = append(changes.coming, AddVIP{vip})
+		}
+	}
+	keptBy := want.keepers()
+	for _, vip := range unwanted {
+		switch {
+		case replaced.Has(vip):
+		case keptBy[vip.Addr].keeps(vip):
 			changes.moving = append(changes.moving, vip)
-		} else {
+		default:
 			changes.leaving = append(changes.leaving, vip)
 		}
 	}
 	return changes
 }
 
-// mayBecome reports whether the kernel has the address where the VIP should be:
-// then it must be changed, not added.
-func mayBecome(old, vip netif.VIP) bool {
-	return old.Addr == vip.Addr && old.Interface == vip.Interface
+// placeOf is where the kernel has an address that must be changed, not added.
+func placeOf(v netif.VIP) place { return place{v.Interface, v.Addr} }
+
+// keeper tells where an address stays.
+type keeper struct{ local, announced bool }
+
+// keeps reports whether a VIP goes on doing what it did when it leaves its
+// interface: one on lo has done nothing but serve, any other makes neighbours
+// send packets here.
+func (k keeper) keeps(v netif.VIP) bool { return k.announced || k.local && v.Interface == loopback }
+
+func (s State) keepers() map[netip.Addr]keeper {
+	keepers := make(map[netip.Addr]keeper, len(s.VIPs))
+	for vip := range s.VIPs {
+		k := keepers[vip.Addr]
+		if vip.Interface == loopback {
+			k.local = true
+		} else {
+			k.announced = true
+		}
+		keepers[vip.Addr] = k
+	}
+	return keepers
+}
+
+// planTakeOver adds to want what comes first when the instance becomes MASTER:
+// its VIPs, and before them IPVS, which leaves packets alone on a BACKUP that
+// keeps connections.
+func planTakeOver(want State, instance *config.VRRP) {
+	for _, vip := range instance.VIPs {
+		want.VIPs.Add(vip.VIP)
+	}
+	if instance.KeepConnections {
+		want.Sysctls[backupOnly] = "0"
+	}
+}
+
+// diffTakeOver returns the operations for that, in the order of Diff.
+func diffTakeOver(have, want State) []Op {
+	needed, _ := diffSysctls(have, want)
+	return append(needed, diffVIPs(have, want).coming...)
 }
 
 // deleteVIPs deletes in the reverse order of adding: the first address of a
@@ -80,6 +128,7 @@ func keyOf(r netif.Route) routeKey { return routeKey{r.Destination, r.Table, r.M
 
 func diffRoutes(have, want State) routeChanges {
 	var changes routeChanges
+	sources := want.keepers()
 	coming := missing(have.Routes, want.Routes, compareRoutes)
 	replaced := map[routeKey][]Op{}
 	for _, route := range coming {
@@ -88,7 +137,7 @@ func diffRoutes(have, want State) routeChanges {
 	for _, route := range missing(want.Routes, have.Routes, compareRoutes) {
 		_, ok := replaced[keyOf(route)]
 		// The kernel deletes a route with the address that is its source.
-		if ok && (!route.Source.IsValid() || want.holds(route.Source)) {
+		if ok && (!route.Source.IsValid() || sources[route.Source] != keeper{}) {
 			replaced[keyOf(route)] = append(replaced[keyOf(route)], DeleteRoute{route})
 		} else {
 			changes.deleted = append(changes.deleted, DeleteRoute{route})

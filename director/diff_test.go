@@ -1,7 +1,7 @@
 package director
 
 import (
-	"fmt"
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -19,130 +19,6 @@ var compareStates = cmp.Options{
 	cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}),
 }
 
-// drawState draws a small State, so that two of them overlap often.
-func drawState(t *rapid.T, name string) State {
-	s := NewState()
-	for i := range 2 {
-		key := ipvs.ServiceKey{
-			Family:   ipvs.IPv4,
-			Protocol: ipvs.TCP,
-			Address:  netip.AddrPortFrom(vipNumber(i), 25),
-		}
-		if !rapid.Bool().Draw(t, fmt.Sprintf("%s service %d", name, i)) {
-			continue
-		}
-		service := Service{
-			Service: ipvs.Service{
-				ServiceKey:  key,
-				Scheduler:   rapid.SampledFrom([]string{"wlc", "rr"}).Draw(t, "scheduler"),
-				Granularity: 32,
-			},
-			RealServers: map[netip.AddrPort]ipvs.Destination{},
-		}
-		for j := range 3 {
-			if weight := rapid.IntRange(-1, 2).Draw(t, "weight"); weight >= 0 {
-				address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(j + 1)}), 25)
-				service.RealServers[address] = ipvs.Destination{
-					Address: address, Forwarding: ipvs.DirectRoute, Weight: weight,
-				}
-			}
-		}
-		s.Services[key] = service
-	}
-	if rapid.Bool().Draw(t, name+" conntrack") {
-		s.Conntrack.Add(Hold{})
-	}
-	for i := range 2 {
-		for _, device := range []string{"eth0", "eth1"} {
-			if form := rapid.IntRange(-1, len(vipForms)-1).Draw(t, fmt.Sprintf("%s VIP %d %s", name, i, device)); form >= 0 {
-				s.VIPs.Add(vipForms[form](netif.HostVIP(device, vipNumber(i))))
-			}
-		}
-		for _, rule := range rulesNumber(i) {
-			if rapid.Bool().Draw(t, fmt.Sprintf("%s rule %v", name, rule)) {
-				s.Redirects.Add(rule)
-			}
-		}
-	}
-	drawRouting(t, s, name)
-	return s
-}
-
-// vipForms are what a VIP may look like; the kernel has each address only once
-// with each prefix length on an interface.
-var vipForms = []func(netif.VIP) netif.VIP{
-	func(v netif.VIP) netif.VIP { return v },
-	func(v netif.VIP) netif.VIP {
-		v.Label, v.Scope = v.Interface+":vip", netif.ScopeLink
-		return v
-	},
-	func(v netif.VIP) netif.VIP {
-		v.Bits = 24
-		return v
-	},
-	func(v netif.VIP) netif.VIP {
-		v.Bits, v.Label, v.Broadcast = 24, v.Interface+":vip", netip.MustParseAddr("192.0.2.255")
-		return v
-	},
-}
-
-// routesNumber are routes that the kernel takes for the same one.
-func routesNumber(i int) []netif.Route {
-	route := netif.Route{
-		Destination: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(16 * i)}), 28),
-		Table:       254,
-	}
-	onLink, gateway, blackhole, beyond := route, route, route, route
-	onLink.Interface, onLink.Scope = "eth0", netif.ScopeLink
-	gateway.Gateway = netip.MustParseAddr("203.0.113.1")
-	beyond.Interface, beyond.OnLink, beyond.Gateway = "eth1", true, netip.MustParseAddr("203.0.113.1")
-	blackhole.Type = netif.Blackhole
-	return []netif.Route{onLink, gateway, blackhole, beyond}
-}
-
-func rulesFor(i int) []netif.Rule {
-	return []netif.Rule{
-		{Priority: 100, From: netip.PrefixFrom(vipNumber(i), 32), Table: 1000},
-		{Priority: uint32(200 + i), IPv6: true, Incoming: "eth0", Mark: 1, Mask: 0xff, Table: 7},
-	}
-}
-
-// sourced is a route whose source is a VIP.
-func sourced(i int) netif.Route {
-	return netif.Route{
-		Destination: netip.MustParsePrefix("198.51.100.128/25"), Interface: "eth1", Scope: netif.ScopeLink,
-		Source: vipNumber(i), Table: 1000,
-	}
-}
-
-// drawRouting adds virtual routes and rules. One whose source is a VIP is only
-// there with it.
-func drawRouting(t *rapid.T, s State, name string) {
-	for i := range 2 {
-		if n := rapid.IntRange(-1, 3).Draw(t, fmt.Sprintf("%s route %d", name, i)); n >= 0 {
-			s.Routes.Add(routesNumber(i)[n])
-		}
-		for n, rule := range rulesFor(i) {
-			if rapid.Bool().Draw(t, fmt.Sprintf("%s virtual rule %d %d", name, i, n)) {
-				s.Rules.Add(rule)
-			}
-		}
-	}
-	if i := rapid.IntRange(0, 1).Draw(t, name+" source"); s.holds(vipNumber(i)) {
-		s.Routes.Add(sourced(i))
-	}
-}
-
-func vipNumber(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(100 + i)}) }
-
-func rulesNumber(i int) []iptables.Redirect {
-	return []iptables.Redirect{
-		{VIP: vipNumber(i), Protocol: "tcp", Port: 25},
-		{VIP: vipNumber(i), Protocol: "tcp", Port: 25, NewOnly: true},
-		{VIP: vipNumber(i), Protocol: "udp", Port: 53},
-	}
-}
-
 // accepts reports whether a connection request to the VIP is served.
 func (s State) accepts(vip netip.Addr) bool {
 	return s.holds(vip) ||
@@ -150,15 +26,50 @@ func (s State) accepts(vip netip.Addr) bool {
 		s.Redirects.Has(iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25, NewOnly: true})
 }
 
+// announces reports whether a neighbour that asks for the VIP hears of this node.
+func (s State) announces(vip netip.Addr) bool {
+	for address := range s.VIPs {
+		if address.Addr == vip && address.Interface != loopback {
+			return true
+		}
+	}
+	return false
+}
+
+// mustBe fails unless have is want as far as that names things; a daemon's zeros
+// are the kernel's defaults.
+func mustBe(t *rapid.T, have, want State) {
+	t.Helper()
+	want = want.Clone()
+	for name, value := range have.Timeouts {
+		if _, named := want.Timeouts[name]; !named {
+			want.Timeouts[name] = value
+		}
+	}
+	sysctls := maps.Clone(have.Sysctls)
+	for name, value := range want.Sysctls {
+		if _, there := sysctls[name]; there {
+			sysctls[name] = value
+		}
+	}
+	want.Sysctls = sysctls
+	for state, daemon := range want.Daemons {
+		if runsAs(have.Daemons[state], daemon) {
+			want.Daemons[state] = have.Daemons[state]
+		}
+	}
+	if diff := cmp.Diff(want, have, compareStates); diff != "" {
+		t.Fatalf("after all operations (-want +got):\n%s", diff)
+	}
+}
+
 func TestDiffReachesWhatIsWanted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have, want := drawState(t, "have"), drawState(t, "want")
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
 		for _, op := range Diff(have, want) {
 			have = have.With(op)
 		}
-		if diff := cmp.Diff(want, have, compareStates); diff != "" {
-			t.Fatalf("after all operations (-want +got):\n%s", diff)
-		}
+		mustBe(t, have, want)
 		if ops := Diff(have, want); len(ops) != 0 {
 			t.Fatalf("an unchanged kernel needs %v", ops)
 		}
@@ -167,7 +78,7 @@ func TestDiffReachesWhatIsWanted(t *testing.T) {
 
 func TestDiffServesEveryAddressAtEveryStep(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have, want := drawState(t, "have"), drawState(t, "want")
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
 		ops, now := Diff(have, want), have
 		for i, op := range ops {
 			now = now.With(op)
@@ -183,17 +94,17 @@ func TestDiffServesEveryAddressAtEveryStep(t *testing.T) {
 
 func TestDiffNeverCapturesEstablishedConnectionsOfALeavingVIP(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have, want := drawState(t, "have"), drawState(t, "want")
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
 		ops, now := Diff(have, want), have
 		for i, op := range ops {
 			now = now.With(op)
 			for v := range 2 {
 				vip := vipNumber(v)
 				all := iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25}
-				if have.Redirects.Has(all) || want.holds(vip) {
+				if have.Redirects.Has(all) || want.announces(vip) {
 					continue
 				}
-				if now.holds(vip) && now.Redirects.Has(all) {
+				if now.announces(vip) && now.Redirects.Has(all) {
 					t.Fatalf("%s is local and wholly redirected after step %d of %v", vip, i, ops)
 				}
 			}
@@ -203,14 +114,14 @@ func TestDiffNeverCapturesEstablishedConnectionsOfALeavingVIP(t *testing.T) {
 
 func TestDiffHasRealServersBeforeTheVIPComes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have, want := drawState(t, "have"), drawState(t, "want")
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
 		now := have
 		for _, op := range Diff(have, want) {
-			if add, ok := op.(AddVIP); ok && !have.holds(add.VIP.Addr) {
+			if add, ok := op.(AddVIP); ok && add.VIP.Interface != loopback && !have.holds(add.VIP.Addr) {
 				for key, service := range want.Services {
-					for address, server := range service.RealServers {
-						if now.Services[key].RealServers[address] != server {
-							t.Fatalf("%v comes before real server %v of %v", op, address, key)
+					for _, server := range service.RealServers {
+						if there, _ := now.Services[key].realServer(server.Address); there != server {
+							t.Fatalf("%v comes before real server %v of %v", op, server, key)
 						}
 					}
 				}
@@ -222,7 +133,7 @@ func TestDiffHasRealServersBeforeTheVIPComes(t *testing.T) {
 
 func TestDiffNeverHasARouteWithoutItsSource(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have, want := drawState(t, "have"), drawState(t, "want")
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
 		now := have
 		for _, op := range Diff(have, want) {
 			now = now.With(op)
@@ -239,7 +150,7 @@ func TestDiffNeverHasARouteWithoutItsSource(t *testing.T) {
 // only once, and refuses the second.
 func TestDiffHasOneOfAKind(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have, want := drawState(t, "have"), drawState(t, "want")
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
 		now := have
 		for _, op := range Diff(have, want) {
 			now = now.With(op)
@@ -253,6 +164,140 @@ func TestDiffHasOneOfAKind(t *testing.T) {
 			if len(addresses) != len(now.VIPs) || len(routes) != len(now.Routes) {
 				t.Fatalf("after %v there are %v", op, now)
 			}
+		}
+	})
+}
+
+// TestDiffKeepsQuietAboutVIPsOnLoopback: a node that answers ARP for a VIP on lo
+// takes it away from the MASTER.
+func TestDiffKeepsQuietAboutVIPsOnLoopback(t *testing.T) {
+	const ignore = "net.ipv4.conf.all.arp_ignore"
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
+		now := have
+		for _, op := range Diff(have, want) {
+			now = now.With(op)
+			for vip := range now.VIPs {
+				quietBefore := have.VIPs.Has(vip) && have.Sysctls[ignore] == "1"
+				quietAfter := want.VIPs.Has(vip) && want.Sysctls[ignore] == "1"
+				came := !have.VIPs.Has(vip) && quietAfter
+				goes := !want.VIPs.Has(vip) && quietBefore
+				if vip.Interface == loopback && (came || goes || quietBefore && quietAfter) && now.Sysctls[ignore] != "1" {
+					t.Fatalf("after %v ARP tells of %v", op, vip)
+				}
+			}
+		}
+	})
+}
+
+// TestDiffLetsIPVSWorkWhileItIsNeeded: a packet of somebody else's connection that
+// comes with a VIP must find IPVS at work, or this host's TCP resets it.
+func TestDiffLetsIPVSWorkWhileItIsNeeded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
+		now := have
+		for _, op := range Diff(have, want) {
+			now = now.With(op)
+			for v := range 2 {
+				vip := vipNumber(v)
+				came := now.announces(vip) && !have.announces(vip) && want.Sysctls[backupOnly] == "0"
+				goes := now.announces(vip) && !want.announces(vip) && have.Sysctls[backupOnly] == "0"
+				if (came || goes) && now.Sysctls[backupOnly] != "0" {
+					t.Fatalf("after %v IPVS leaves packets to %v alone", op, vip)
+				}
+			}
+		}
+	})
+}
+
+// TestDiffHasWhatServicesNeed: the first packet of a connection decides whether it
+// is translated, and whether others are told.
+func TestDiffHasWhatServicesNeed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
+		now := have
+		for _, op := range Diff(have, want) {
+			switch op := op.(type) {
+			case AddService, AddRealServer:
+				for rule := range want.SNATs {
+					if !now.SNATs.Has(rule) {
+						t.Fatalf("%v comes before %v", op, AddSNAT{rule})
+					}
+				}
+			case AddMark, StartDaemon:
+				for key := range want.Services {
+					if _, there := now.Services[key]; !there {
+						t.Fatalf("%v comes before %v", op, key)
+					}
+				}
+			case DeleteService:
+				for rule := range now.Marks {
+					if !want.Marks.Has(rule) {
+						t.Fatalf("%v comes before %v", op, DeleteMark{rule})
+					}
+				}
+			case AddVIP:
+				for state, daemon := range want.Daemons {
+					if op.VIP.Interface != loopback && !runsAs(now.Daemons[state], daemon) {
+						t.Fatalf("%v comes before %v", op, StartDaemon{daemon})
+					}
+				}
+			}
+			now = now.With(op)
+		}
+	})
+}
+
+// TestDiffHasVIPsForTunnels: what comes out of a tunnel without its VIP is dropped,
+// or sent on to the MASTER.
+func TestDiffHasVIPsForTunnels(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
+		now := have
+		for _, op := range Diff(have, want) {
+			switch op := op.(type) {
+			case AddDecapsulation:
+				for vip := range want.VIPs {
+					if vip.Interface == loopback && !now.VIPs.Has(vip) {
+						t.Fatalf("%v comes before %v", op, AddVIP{vip})
+					}
+				}
+			case DeleteVIP:
+				for tunnel := range now.Decapsulations {
+					if !want.Decapsulations.Has(tunnel) {
+						t.Fatalf("%v comes before the end of %v", op, tunnel)
+					}
+				}
+			}
+			now = now.With(op)
+		}
+	})
+}
+
+// TestDiffLeavesDevicesOfTunnelsUp: several kinds of tunnel end at one device.
+func TestDiffLeavesDevicesOfTunnelsUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := drawKernel(t, "have"), drawWide(t, "want")
+		up := Set[string]{}
+		for tunnel := range have.Decapsulations {
+			up.Add(tunnel.Device())
+		}
+		for _, op := range Diff(have, want) {
+			switch op := op.(type) {
+			case AddDecapsulation:
+				up.Add(op.Tunnel.Device())
+			case DeleteDecapsulation:
+				if !op.DeviceStays {
+					delete(up, op.Tunnel.Device())
+				}
+			}
+		}
+		wanted := Set[string]{}
+		for tunnel := range want.Decapsulations {
+			wanted.Add(tunnel.Device())
+		}
+		if diff := cmp.Diff(wanted, up); diff != "" {
+			t.Fatalf("devices that are up (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -278,6 +323,27 @@ func TestDiffOfRoleChanges(t *testing.T) {
 		Destination: netip.MustParsePrefix("2001:db8:1::/48"), Type: netif.Blackhole, Table: 1000, Metric: 1024,
 	})
 	routed.Rules.Add(netif.Rule{Priority: 100, From: netip.PrefixFrom(vip, 32), Mark: 0x10, Mask: 0xff, Table: 1000})
+	keptMaster, keptBackup := NewState(), NewState()
+	for _, s := range []State{keptMaster, keptBackup} {
+		s.VIPs.Add(netif.HostVIP(loopback, vip))
+		s.Sysctls["net.ipv4.conf.all.arp_ignore"] = "1"
+	}
+	keptMaster.VIPs.Add(netif.HostVIP("eth0", vip))
+	keptMaster.Sysctls[backupOnly] = "0"
+	keptBackup.Redirects.Add(iptables.Redirect{VIP: vip, Protocol: "tcp", Port: 25, NewOnly: true})
+	keptBackup.Sysctls[backupOnly] = "1"
+	plain := NewState()
+	plain.Sysctls["net.ipv4.conf.all.arp_ignore"], plain.Sysctls[backupOnly] = "0", "0"
+	sender := func(id uint8) State {
+		s := NewState()
+		s.Daemons[ipvs.DaemonMaster] = ipvs.Daemon{State: ipvs.DaemonMaster, Interface: "eth0", ID: id}
+		return s
+	}
+	listed := sender(1)
+	listed.Daemons[ipvs.DaemonMaster] = ipvs.Daemon{
+		State: ipvs.DaemonMaster, Interface: "eth0", ID: 1, MaxLen: 1472,
+		Group: netip.MustParseAddr("224.0.0.81"), Port: 8848, TTL: 1,
+	}
 	labelled := func(label string) State {
 		s := NewState()
 		s.VIPs.Add(netif.VIP{Address: netif.HostAddress("eth0", vip), Label: "eth0:" + label})
@@ -316,6 +382,27 @@ func TestDiffOfRoleChanges(t *testing.T) {
 			"ip -6 route del blackhole 2001:db8:1::/48 table 1000 metric 1024 proto 112",
 			"ip address del 2001:db8::100/64 dev eth0",
 			"ip address del 192.0.2.100/24 dev eth0",
+		}},
+		{"backup to master, keeping connections", keptBackup, keptMaster, []string{
+			"sysctl -w net.ipv4.vs.backup_only=0",
+			"ip address add 192.0.2.100/32 dev eth0",
+			"iptables -t nat -D PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 --syn -j REDIRECT",
+		}},
+		{"master to backup, keeping connections", keptMaster, keptBackup, []string{
+			"iptables -t nat -I PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 --syn -j REDIRECT",
+			"ip address del 192.0.2.100/32 dev eth0",
+			"sysctl -w net.ipv4.vs.backup_only=1",
+		}},
+		{"connections no longer kept", keptBackup, plain, []string{
+			"sysctl -w net.ipv4.vs.backup_only=0",
+			"ip address del 192.0.2.100/32 dev lo",
+			"iptables -t nat -D PREROUTING -d 192.0.2.100/32 -p tcp --dport 25 --syn -j REDIRECT",
+			"sysctl -w net.ipv4.conf.all.arp_ignore=0",
+		}},
+		{"a daemon as the kernel fills it in", listed, sender(1), nil},
+		{"another daemon", listed, sender(2), []string{
+			"ipvsadm --stop-daemon master",
+			"ipvsadm --start-daemon master --mcast-interface eth0 --syncid 2",
 		}},
 		{"another label", labelled("left"), labelled("right"), []string{
 			"ip address del 192.0.2.100/32 dev eth0 && ip address add 192.0.2.100/32 dev eth0 label eth0:right",

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ const (
 	stopDeadline = 10 * time.Second
 	// retryDelay is the pause after a reconciliation that failed.
 	retryDelay = 200 * time.Millisecond
+	// maxRaces is how often in a row a failure counts as somebody else's coming
+	// between, to be met at once.
+	maxRaces = 3
 	// maxGrace bounds how long the first answers of checks are waited for.
 	maxGrace = 30 * time.Second
 )
@@ -63,6 +67,9 @@ type Options struct {
 	Memory MemoryFile
 	Holds  HoldFile
 	Log    *slog.Logger
+	// Lookup resolves the host names of real servers; the system's resolver
+	// unless set.
+	Lookup LookupFunc
 	// Ready is called once, when the director takes part in the election.
 	Ready func()
 }
@@ -73,6 +80,8 @@ type Director struct {
 	Options
 	started time.Time
 	pool    *healthcheck.Pool
+	// statusOf asks the pool.
+	statusOf func(healthcheck.Spec) healthcheck.Status
 	// runners are the trackers with a life of their own; endTrackers ends it.
 	runners     *track.Set
 	endTrackers func()
@@ -83,28 +92,57 @@ type Director struct {
 	// wake is for the loop, look for watchElection.
 	wake, look chan struct{}
 	reloads    chan reloadRequest
+	// questions are run by the loop between two steps.
+	questions chan func()
 	// retired are the hooks of removed instances and groups that are still at
 	// work.
 	retired sync.WaitGroup
+	// hookSlots bounds how many commands of services run at a time.
+	hookSlots chan struct{}
+	names     *resolver
 	// evaluating is held by who tells routers what links and trackers mean, and
 	// while a reload changes both. holding orders what is written to Holds.
 	// Either comes before mu.
 	evaluating, holding sync.Mutex
 
+	// The loop's own: what it worked out of the configuration, that everything is to be planned, when the kernel is to be read,
+	// a weight to rise and a sender to be stopped, and how often in a row
+	// somebody else came between.
+	derived  derived
+	complete bool
+	readAt   time.Time
+	riseAt   time.Time
+	lingers  time.Time
+	races    int
+
+	// seen guards view, and when real servers recovered whose weight rises,
+	// against who is not the loop.
+	seen      sync.RWMutex
+	view      view
+	recovered map[ServerKey]time.Time
+
 	// mu guards what follows; it is never held during kernel work.
-	mu          sync.Mutex
-	config      *config.Config
-	instances   map[string]*instance
-	groups      map[string]*group
-	trackers    map[string]*tracker
-	held        Set[string]
-	transitions []vrrp.Transition
-	notices     []notice
+	mu sync.Mutex
+	// file is the configuration as it was read, config has addresses in place
+	// of host names.
+	file, config *config.Config
+	instances    map[string]*instance
+	groups       map[string]*group
+	trackers     map[string]*tracker
+	held         Set[string]
+	transitions  []vrrp.Transition
+	notices      []notice
 	// again are the instances whose MASTER hooks are to be run again.
-	again []string
-	// changed tells that roles, health or configuration changed since the last
-	// complete reconciliation, so that what differs now is not drift.
-	changed bool
+	again     []string
+	standings map[string]*standing
+	// verdicts are those that changed and are not planned yet.
+	verdicts []healthcheck.Change
+	// relinquished is when each instance last ceased to be MASTER.
+	relinquished map[string]time.Time
+	// changed tells that what everything is planned from changed, stale that the
+	// kernel may have.
+	changed, stale bool
+	// owned is replaced and never changed.
 	owned   Owned
 	sysctls map[string]string
 	status  observation
@@ -118,17 +156,29 @@ func New(o Options) *Director {
 		wake:      make(chan struct{}, 1),
 		look:      make(chan struct{}, 1),
 		reloads:   make(chan reloadRequest),
-		config:    o.Config,
+		hookSlots: make(chan struct{}, hookConcurrency),
+		view:      newView(),
+		complete:  true,
+		recovered: map[ServerKey]time.Time{},
+		questions: make(chan func()),
 		instances: map[string]*instance{},
 		refusals:  map[*instance]*refusal{},
-		changed:   true,
-		owned:     OwnedBy(o.Config),
+		standings: map[string]*standing{},
+		owned:     Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}},
 		sysctls:   map[string]string{},
+
+		relinquished: map[string]time.Time{},
 	}
+	d.names = newResolver(o.Lookup, o.Log)
+	d.configure(o.Config)
 	d.status.reload = ReloadStatus{At: d.started, OK: true}
 	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
 	d.conflicts = newConflicts(o.Network, o.Log, d.announcer.again)
 	d.pool = healthcheck.NewPool(d.verdictChanged)
+	d.statusOf = func(spec healthcheck.Spec) healthcheck.Status {
+		status, _ := d.pool.Status(spec)
+		return status
+	}
 	d.runners = track.NewSet(func(track.Change) { d.lookAgain() })
 	return d
 }
@@ -141,10 +191,13 @@ func (d *Director) Run(ctx context.Context) error {
 		d.Log.Warn("starting without a predecessor's state", "err", err)
 	}
 	d.recallHolds()
+	d.names.recall(memory.Hosts)
+	d.names.resolve(ctx, d.file.Names(), firstLookups)
+	d.configure(d.file)
 	if err := d.Kernel.Prepare(d.config); err != nil {
 		return err
 	}
-	first, err := d.Kernel.Read(ctx, requiredSysctls(d.config))
+	first, err := d.Kernel.Read(ctx, d.watchedSysctls())
 	if err != nil {
 		return fmt.Errorf("read the kernel's state: %w", err)
 	}
@@ -177,14 +230,14 @@ func (d *Director) serve(ctx context.Context, memory Memory, first Snapshot) err
 	helpers.Go(func() { _ = d.pool.Run(background) }) // it fails only if run twice
 	helpers.Go(func() { d.watchNetwork(background) })
 	helpers.Go(func() { d.keepMemory(background) })
+	helpers.Go(func() { d.followNames(background) })
 
+	d.setStandings(background, d.derived.config)
 	if err := d.startInstances(background, memory, first); err != nil {
 		return err
 	}
 	helpers.Go(func() { d.watchElection(background) })
-	if err := d.loop(ctx, background); err != nil {
-		return errors.Join(err, d.handOver())
-	}
+	d.loop(ctx, background)
 	return d.end(context.Cause(ctx))
 }
 
@@ -205,9 +258,11 @@ func begin(ctx context.Context, f func(context.Context)) (end func()) {
 // adopt takes over what a predecessor left: what it owned stays owned, and the
 // weights in the kernel stand for its verdicts until the checks have spoken.
 func (d *Director) adopt(memory Memory, first Snapshot) error {
-	d.owned.Merge(memory.owned())
+	d.owned = merged(d.owned, memory.owned())
 	maps.Copy(d.sysctls, memory.Sysctls)
-	return d.check(d.config, first.State(d.owned))
+	d.see(first, d.owned)
+	d.recallQuorums(memory.Quorate)
+	return d.check(d.config, d.view.have)
 }
 
 // check makes the checks and trackers of c the ones that run. A check that is new
@@ -228,8 +283,9 @@ func (d *Director) check(c *config.Config, have State) error {
 // verdictChanged takes a verdict from a check's goroutine. It does not block.
 func (d *Director) verdictChanged(c healthcheck.Change) {
 	d.mu.Lock()
-	d.changed = true
+	d.verdicts = append(d.verdicts, c)
 	d.mu.Unlock()
+	nudge(d.wake)
 	level := slog.LevelInfo
 	if c.To == healthcheck.Down {
 		level = slog.LevelWarn
@@ -237,27 +293,29 @@ func (d *Director) verdictChanged(c healthcheck.Change) {
 	d.Log.Log(context.Background(), level, "check "+strings.ToLower(c.To.String()),
 		"check", c.Spec.Kind, "target", c.Spec.Target,
 		"from", strings.ToLower(c.From.String()), "code", c.Result.Code, "reason", c.Result.Reason)
-	d.signal()
 	d.lookAgain()
 }
 
 // loop reconciles whenever something changed, and every Resync in any case,
-// until ctx ends. The error is one that only another process can mend: the
-// module was loaded anew under this one.
-func (d *Director) loop(ctx, background context.Context) error {
-	resync := time.NewTimer(0)
-	defer resync.Stop()
+// until ctx ends.
+func (d *Director) loop(ctx, background context.Context) {
+	due := time.NewTimer(0)
+	defer due.Stop()
 	grace := time.NewTimer(grace(d.config))
 	defer grace.Stop()
 	answered := d.pool.Answered()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-d.wake:
-		case <-resync.C:
+		case <-due.C:
 		case request := <-d.reloads:
 			d.apply(background, request)
+		case <-d.names.changed:
+			d.readdress(background)
+		case question := <-d.questions:
+			question()
 		case <-answered:
 			answered = nil
 			d.join("every check has answered")
@@ -265,15 +323,14 @@ func (d *Director) loop(ctx, background context.Context) error {
 			d.join("checks took too long to answer")
 		}
 		d.startReady(background)
-		next := d.currentConfig().Global.Resync
-		switch err := d.step(ctx, false); {
-		case errors.Is(err, ipvs.ErrReloaded):
-			return err
-		case err != nil:
-			next = min(next, retryDelay)
-		}
-		resync.Reset(next)
+		_ = d.step(ctx, false) // it is in log and status, and tried again
+		due.Reset(time.Until(d.wakeAt()))
 	}
+}
+
+// wakeAt is when the loop has work although nothing happens.
+func (d *Director) wakeAt() time.Time {
+	return sooner(sooner(d.readAt, d.riseAt), d.lingers)
 }
 
 // step handles the transitions that are waiting, brings the kernel to the
@@ -283,7 +340,7 @@ func (d *Director) step(ctx context.Context, stopping bool) error {
 	for _, t := range transitions {
 		d.logTransition(t)
 	}
-	err := d.reconcile(ctx, stopping)
+	err := d.bring(ctx, stopping)
 	for _, t := range transitions {
 		d.notify(t)
 	}
@@ -294,6 +351,91 @@ func (d *Director) step(ctx context.Context, stopping bool) error {
 	return err
 }
 
+// bring brings the kernel to the planned state: at once and without reading it
+// where only verdicts changed.
+func (d *Director) bring(ctx context.Context, stopping bool) error {
+	now := time.Now()
+	changed, stale := d.takeReasons()
+	lingered := !d.lingers.IsZero() && !now.Before(d.lingers)
+	d.complete = d.complete || changed || stopping || lingered
+	if !d.complete && !stale && now.Before(d.readAt) {
+		touched := d.takeVerdicts()
+		if !d.riseAt.IsZero() && !now.Before(d.riseAt) {
+			touched = d.withRising(touched)
+		}
+		err := d.quick(ctx, touched)
+		d.riseAt = d.nextRise(time.Now())
+		if err != nil {
+			d.complete, d.readAt = true, time.Now().Add(d.patience(err))
+		}
+		return err
+	}
+	err := d.reconcile(ctx, d.complete, stopping)
+	d.complete = err != nil
+	now = time.Now()
+	d.riseAt, d.lingers = d.nextRise(now), d.lingerEnd(now)
+	d.readAt = now.Add(d.patience(err))
+	return err
+}
+
+// patience is how long to wait for the next complete look at the kernel. Where
+// somebody else came between reading and doing, there is nothing to wait for;
+// but not for ever.
+func (d *Director) patience(err error) time.Duration {
+	resync := d.derived.config.Global.Resync
+	switch {
+	case err == nil:
+		d.races = 0
+		return resync
+	case raced(err) && d.races < maxRaces:
+		d.races++
+		return 0
+	default:
+		return min(resync, retryDelay)
+	}
+}
+
+// raced reports whether the kernel may be other than it was read, by somebody
+// else's doing or because an answer was lost.
+func raced(err error) bool {
+	return errors.Is(err, ipvs.ErrExists) || errors.Is(err, ipvs.ErrNotExist) || errors.Is(err, ipvs.ErrUncertain)
+}
+
+// takeReasons returns why the loop was woken, and forgets it.
+func (d *Director) takeReasons() (changed, stale bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed, stale = d.changed, d.stale
+	d.changed, d.stale = false, false
+	return changed, stale
+}
+
+// takeVerdicts returns the services that verdicts changed for, by their place in
+// the configuration.
+func (d *Director) takeVerdicts() []int {
+	d.mu.Lock()
+	changes := d.verdicts
+	d.verdicts = nil
+	d.mu.Unlock()
+	touched := Set[int]{}
+	for _, change := range changes {
+		for n := range d.derived.checks.services(change.Spec) {
+			touched.Add(n)
+			d.recover(&d.derived.config.Services[n], change)
+		}
+	}
+	return slices.Sorted(maps.Keys(touched))
+}
+
+// lingerEnd is when a former MASTER need not do any longer what the switch needs
+// of it; zero if it does nothing.
+func (d *Director) lingerEnd(now time.Time) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := Facts{Config: d.derived.config, Now: now, Roles: d.roles(), Relinquished: d.relinquished}
+	return f.lingersUntil()
+}
+
 // end gives up what this node holds, or leaves it to a successor.
 func (d *Director) end(cause error) error {
 	if errors.Is(cause, ErrHandOver) {
@@ -302,10 +444,13 @@ func (d *Director) end(cause error) error {
 	stopAll(d.currentInstances())
 	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
 	defer cancel()
-	err := d.step(ctx, true)
-	for err != nil && pause(ctx, retryDelay) {
-		err = d.step(ctx, true)
+	err := d.giveUpAll(ctx)
+	for end := d.lingerEnd(time.Now()); !end.IsZero() && err == nil; end = d.lingerEnd(time.Now()) {
+		d.Log.Info("waiting until the other nodes know this one's connections", "for", time.Until(end))
+		pause(ctx, time.Until(end))
+		err = d.giveUpAll(ctx)
 	}
+	d.omega()
 	hooks, cancelHooks := context.WithTimeout(context.Background(), d.hookTime())
 	defer cancelHooks()
 	if err := errors.Join(err, d.endHooks(hooks)); err != nil {
@@ -313,6 +458,15 @@ func (d *Director) end(cause error) error {
 	}
 	d.Log.Info("stopped")
 	return nil
+}
+
+// giveUpAll takes from the kernel all that a clean stop takes, and tries again.
+func (d *Director) giveUpAll(ctx context.Context) error {
+	err := d.step(ctx, true)
+	for err != nil && pause(ctx, retryDelay) {
+		err = d.step(ctx, true)
+	}
+	return err
 }
 
 // handOver leaves everything as it is. Hooks and trackers that run are ended
@@ -342,9 +496,45 @@ func pause(ctx context.Context, delay time.Duration) bool {
 	}
 }
 
-// signal makes the loop look at what changed. It does not block.
+// signal makes the loop read the kernel again. It does not block.
 func (d *Director) signal() {
+	d.mu.Lock()
+	d.stale = true
+	d.mu.Unlock()
 	nudge(d.wake)
+}
+
+func (d *Director) ownedNow() Owned {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.owned
+}
+
+// merged is what either owns.
+func merged(o, other Owned) Owned {
+	o = o.Clone()
+	o.Merge(other)
+	return o
+}
+
+// addressed has addresses in place of host names.
+func (d *Director) addressed(file *config.Config) *config.Config {
+	if len(file.Names()) == 0 {
+		return file
+	}
+	return file.WithAddresses(d.names.answers())
+}
+
+// configure goes over to a configuration as read, in the loop's goroutine or
+// before there is one.
+func (d *Director) configure(file *config.Config) {
+	c := d.addressed(file)
+	d.derived = derive(c)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.file, d.config = file, c
+	d.owned = merged(d.owned, OwnedBy(c))
+	d.changed = true
 }
 
 func (d *Director) currentConfig() *config.Config {
@@ -370,9 +560,9 @@ func grace(c *config.Config) time.Duration {
 // specs returns every check of c; equal ones may repeat.
 func specs(c *config.Config) []healthcheck.Spec {
 	var all []healthcheck.Spec
-	for _, service := range c.Services {
-		for _, server := range service.RealServers {
-			all = append(all, server.Checks...)
+	for i := range c.Services {
+		for spec := range checksOf(&c.Services[i]) {
+			all = append(all, *spec)
 		}
 	}
 	for _, t := range c.Trackers {

@@ -41,6 +41,7 @@ type node struct {
 	director *Director
 	log      *syncBuffer
 	dial     vrrp.DialFunc
+	lookup   LookupFunc
 	cancel   context.CancelCauseFunc
 	ended    chan error
 }
@@ -90,7 +91,7 @@ func (n *node) start() {
 func (n *node) new() *Director {
 	return New(Options{
 		Config: n.config, Kernel: n.kernel, Network: n.kernel, Dial: n.dial,
-		Memory: n.memory, Holds: n.holds, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+		Memory: n.memory, Holds: n.holds, Lookup: n.lookup, Log: slog.New(slog.NewTextHandler(n.log, nil)),
 	})
 }
 
@@ -422,12 +423,7 @@ func TestSplitBrainIsAnnouncedAway(t *testing.T) {
 func TestReloadSeedsChangedChecks(t *testing.T) {
 	c := relayConfig()
 	have := relayState(c, vrrp.Backup)
-	for address, server := range have.Services[c.Services[0].IPVS.ServiceKey].RealServers {
-		if address.Port() == 25 && address == c.Services[0].RealServers[0].Address {
-			server.Weight = 1
-			have.Services[c.Services[0].IPVS.ServiceKey].RealServers[address] = server
-		}
-	}
+	have.Services[c.Services[0].IPVS.ServiceKey].RealServers[0].Weight = 1
 	next := relayConfig()
 	for i := range next.Services[0].RealServers {
 		next.Services[0].RealServers[i].Checks[0].Interval = time.Minute
@@ -449,22 +445,30 @@ func TestReloadSeedsChangedChecks(t *testing.T) {
 	}
 }
 
-func TestReloadedModuleEndsTheProcess(t *testing.T) {
+// TestUnloadedModuleIsWaitedFor: the table is away for a while, and rebuilt when
+// it is back.
+func TestUnloadedModuleIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, vrrptest.New(), 1)
 		n.start()
 		advance(5 * time.Second)
 		n.kernel.mu.Lock()
-		n.kernel.unreadable = fmt.Errorf("list: %w", ipvs.ErrReloaded)
+		n.kernel.unreadable = fmt.Errorf("list: %w", ipvs.ErrUnavailable)
+		clear(n.kernel.state.Services)
 		n.kernel.mu.Unlock()
-		if err := <-n.ended; !errors.Is(err, ipvs.ErrReloaded) {
-			t.Errorf("ended with %v, want %v", err, ipvs.ErrReloaded)
+		advance(time.Minute)
+		if err := n.director.Status().Reconcile.Error; !strings.Contains(err, "modprobe ip_vs") {
+			t.Errorf("the status says %q", err)
 		}
-		n.cancel(nil)
-		// The successor finds what it needs to go on.
-		if memory, err := n.memory.Load(); err != nil || !memory.Instances["relay"].Master {
-			t.Errorf("left %+v, %v", memory, err)
+		n.kernel.mu.Lock()
+		n.kernel.unreadable = nil
+		n.kernel.mu.Unlock()
+		advance(retryDelay)
+		n.want(relayState(n.config, vrrp.Master))
+		if err := n.director.Status().Reconcile.Error; err != "" {
+			t.Errorf("afterwards the status says %q", err)
 		}
+		n.stop(context.Canceled)
 	})
 }
 
@@ -594,7 +598,8 @@ func TestVerdictsReachTheKernel(t *testing.T) {
 		timeout := time.After(2 * time.Minute)
 		for {
 			services := n.kernel.now().Services
-			if services[n.config.Services[0].IPVS.ServiceKey].RealServers[address].Weight == weight {
+			server, there := services[n.config.Services[0].IPVS.ServiceKey].realServer(address)
+			if there && server.Weight == weight {
 				return
 			}
 			select {

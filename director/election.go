@@ -4,6 +4,9 @@ import (
 	"context"
 	"maps"
 	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/healthcheck"
 )
 
 // lookInterval is how often everything is looked at in any case: for rivals, of
@@ -58,12 +61,25 @@ func (d *Director) evaluateLocked() time.Duration {
 }
 
 func (d *Director) sources(seen *links) sources {
-	return sources{
-		runners:  d.runners.All(),
-		checks:   d.pool.All(),
-		services: d.currentConfig().Services,
-		links:    seen,
+	return sources{runners: d.runners.All(), check: d.checkStatus, service: d.serviceNamed, links: seen}
+}
+
+// checkStatus is where the check stands.
+func (d *Director) checkStatus(spec healthcheck.Spec) healthcheck.Status {
+	return d.statusOf(spec)
+}
+
+func (d *Director) isCheckUp(spec healthcheck.Spec) bool { return d.checkStatus(spec).Up }
+
+// serviceNamed is the first virtual service of that name.
+func (d *Director) serviceNamed(name string) (config.VirtualService, bool) {
+	c := d.currentConfig()
+	for i := range c.Services {
+		if c.Services[i].Name == name {
+			return c.Services[i], true
+		}
 	}
+	return config.VirtualService{}, false
 }
 
 // judge tells the instance's router what changed for it. It returns when the

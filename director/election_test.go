@@ -337,11 +337,11 @@ func TestFindService(t *testing.T) {
 	for quorum, want := range map[int]track.State{
 		1: track.Up, 8: track.Up, 9: track.Unknown, 12: track.Unknown, 13: track.Down, 15: track.Down,
 	} {
-		if got := findService(service, quorum, checks); got.State != want {
+		if got := findService(service, quorum, func(s healthcheck.Spec) healthcheck.Status { return checks[s] }); got.State != want {
 			t.Errorf("quorum %d: %v (%s), want %v", quorum, got.State, got.Reason, want)
 		}
 	}
-	if got := findService(service, 9, checks).Reason; got != "weight 8 of 15 is up, quorum 9" {
+	if got := findService(service, 9, func(s healthcheck.Spec) healthcheck.Status { return checks[s] }).Reason; got != "weight 8 of 15 is up, quorum 9" {
 		t.Error(got)
 	}
 }

@@ -42,11 +42,11 @@ func (d *Director) setGroups(background context.Context, c *config.Config) (gone
 		if g == nil {
 			g = &group{
 				router: vrrp.NewGroup(wanted.Name),
-				hooks:  d.newHooks(background, wanted.Hooks),
+				hooks:  d.newHooks(background, commands(wanted.Hooks)),
 				since:  time.Now(),
 			}
 		}
-		g.hooks.reconfigure(wanted.Hooks)
+		g.hooks.reconfigure(commands(wanted.Hooks))
 		d.mu.Lock()
 		g.config = wanted
 		d.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"github.com/lvsd/lvsd/vrrp"
 )
 
-// hooks runs the notify commands of one instance or sync group in a goroutine of
-// its own.
+// hooks runs the commands of one instance, sync group or service in a goroutine
+// of its own.
 type hooks struct {
 	runner  *hook.Runner
 	running sync.WaitGroup
@@ -22,16 +22,16 @@ type hooks struct {
 	timeout time.Duration
 }
 
-func (d *Director) newHooks(background context.Context, c config.Hooks) *hooks {
-	h := &hooks{runner: hook.New(commands(c), d.logHook), timeout: c.Timeout}
+func (d *Director) newHooks(background context.Context, c hook.Commands) *hooks {
+	h := &hooks{runner: hook.New(c, d.logHook), timeout: c.Timeout}
 	h.running.Go(func() { _ = h.runner.Run(background) }) // it fails only if run twice
 	return h
 }
 
 // reconfigure changes the commands of every later event.
-func (h *hooks) reconfigure(c config.Hooks) {
+func (h *hooks) reconfigure(c hook.Commands) {
 	h.timeout = c.Timeout
-	h.runner.SetCommands(commands(c))
+	h.runner.SetCommands(c)
 }
 
 // end waits until the last event is dealt with, or ctx ends.
@@ -115,7 +115,7 @@ func (d *Director) endHooks(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// allHooks are those of the instances and of the groups.
+// allHooks are those of the instances, the groups and the services.
 func (d *Director) allHooks() []*hooks {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,6 +125,11 @@ func (d *Director) allHooks() []*hooks {
 	}
 	for _, g := range d.groups {
 		all = append(all, g.hooks)
+	}
+	for _, s := range d.standings {
+		if s.hooks != nil {
+			all = append(all, s.hooks)
+		}
 	}
 	return all
 }
@@ -154,8 +159,13 @@ func hookState(r vrrp.Role) string {
 func (d *Director) logHook(r hook.Result) {
 	level := slog.LevelInfo
 	whose := []any{"instance", r.Event.Instance}
-	if r.Event.Group != "" {
+	switch {
+	case r.Event.Group != "":
 		whose = []any{"group", r.Event.Group}
+	case r.Event.Server != "":
+		whose = []any{"service", r.Event.Service, "server", r.Event.Server}
+	case r.Event.Service != "":
+		whose = []any{"service", r.Event.Service}
 	}
 	arguments := append(whose, "state", r.Event.State, "command", r.Command, "duration", r.Duration)
 	if r.Skipped > 0 {

@@ -3,15 +3,12 @@ package director
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
-	"time"
+	"sync"
 
 	"github.com/lvsd/lvsd/config"
-	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
-	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/sysctl"
 )
 
@@ -22,24 +19,15 @@ type Host struct {
 	// announcer has the sockets for ARP and neighbour advertisements.
 	announcer *netif.Announcer
 	tree      sysctl.Tree
-	table     *ipvs.Client
-	rules     *iptables.Table
-	// lockWait is what rules was opened with.
-	lockWait time.Duration
-	// listed is what the last complete listing of the rules found.
-	listed []iptables.Tagged
-	// heldAt is when the rule that holds connection tracking was last seen.
-	heldAt time.Time
+	table     table
+	rules     *ruleset
+	tunnels   tunnelling
 	// routing tells to look for virtual routes and rules: there are some, or
 	// may be some of a predecessor.
 	routing bool
 	// named tells that the configuration names virtual routes or rules.
 	named bool
 }
-
-// holdInterval is how often the rule that holds connection tracking is looked
-// for. Each look runs a command, and that rule matters only at the next switch.
-const holdInterval = 10 * time.Second
 
 // OpenHost opens the network; Prepare opens the rest.
 func OpenHost() (*Host, error) {
@@ -52,7 +40,7 @@ func OpenHost() (*Host, error) {
 		network.Close()
 		return nil, err
 	}
-	return &Host{network: network, announcer: announcer}, nil
+	return &Host{network: network, announcer: announcer, rules: newRuleset()}, nil
 }
 
 // Prepare implements Kernel.
@@ -62,21 +50,13 @@ func (h *Host) Prepare(c *config.Config) error {
 			h.announcer.Open(vip.Interface)
 		}
 	}
-	if len(c.Services) > 0 && h.table == nil {
-		table, err := ipvs.Open()
-		if err != nil {
-			return err
-		}
-		h.table = table
+	if err := h.table.prepare(c); err != nil {
+		return err
 	}
-	relay := slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return v.ServeOnBackup })
-	if relay && (h.rules == nil || h.lockWait != c.Global.LockWait) {
-		rules, err := iptables.New(c.Global.LockWait)
-		if err != nil {
-			return err
-		}
-		h.rules, h.lockWait = rules, c.Global.LockWait
+	if err := h.rules.prepare(c); err != nil {
+		return err
 	}
+	h.tunnels.prepare(c)
 	h.named = slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return len(v.Routes)+len(v.Rules) > 0 })
 	h.routing = true
 	return nil
@@ -85,21 +65,15 @@ func (h *Host) Prepare(c *config.Config) error {
 // Close closes what was opened.
 func (h *Host) Close() error {
 	h.network.Close()
-	err := h.announcer.Close()
-	if h.table != nil {
-		err = errors.Join(err, h.table.Close())
-	}
-	return err
+	return errors.Join(h.announcer.Close(), h.table.close())
 }
 
 // Read implements Kernel.
 func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 	var s Snapshot
 	var err error
-	if h.table != nil {
-		if s.Services, err = h.table.Services(); err != nil {
-			return Snapshot{}, err
-		}
+	if err := h.table.fill(&s); err != nil {
+		return Snapshot{}, err
 	}
 	if s.Addresses, err = h.network.Addresses(ctx); err != nil {
 		return Snapshot{}, err
@@ -107,20 +81,14 @@ func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 	if err := h.readRouting(ctx, &s); err != nil {
 		return Snapshot{}, err
 	}
-	if h.rules != nil {
-		if err := h.readRules(ctx, &s); err != nil {
-			return Snapshot{}, err
-		}
+	if err := h.readTunnels(ctx, &s); err != nil {
+		return Snapshot{}, err
 	}
-	s.Sysctls = map[string]string{}
-	for _, name := range sysctls {
-		value, err := h.tree.Get(name)
-		switch {
-		case err == nil:
-			s.Sysctls[name] = value
-		case !errors.Is(err, sysctl.ErrNotExist):
-			return Snapshot{}, err
-		}
+	if err := h.rules.fill(ctx, &s); err != nil {
+		return Snapshot{}, err
+	}
+	if s.Sysctls, err = h.tree.GetAll(sysctls); err != nil {
+		return Snapshot{}, err
 	}
 	return s, nil
 }
@@ -151,7 +119,7 @@ func (h *Host) Do(ctx context.Context, ops []Op) []error {
 	case batchDeleteVIPs:
 		return h.deleteVIPs(ops)
 	case batchTable:
-		return h.changeTable(ops)
+		return h.table.change(ops)
 	default:
 		return []error{h.do(ctx, ops[0])}
 	}
@@ -178,6 +146,8 @@ func (h *Host) do(ctx context.Context, op Op) error {
 	switch op := op.(type) {
 	case SetSysctl:
 		return h.tree.Set(op.Name, op.Value)
+	case SetTimeout, StartDaemon, StopDaemon:
+		return h.table.do(op)
 	case EditVIP:
 		return h.network.Replace(op.Old.Address, op.VIP)
 	case AddRoute:
@@ -188,11 +158,12 @@ func (h *Host) do(ctx context.Context, op Op) error {
 		return h.network.AddRule(op.Rule)
 	case DeleteRule:
 		return h.network.DeleteRule(op.Rule)
+	case AddDecapsulation:
+		return h.network.AddDecapsulation(ctx, op.Tunnel)
+	case DeleteDecapsulation:
+		return h.network.DeleteDecapsulation(op.Tunnel, op.DeviceStays)
 	default:
-		if h.rules == nil {
-			return fmt.Errorf("iptables: %w", errNotPrepared)
-		}
-		return h.doRule(ctx, op)
+		return h.rules.do(ctx, op)
 	}
 }
 
@@ -218,5 +189,10 @@ func (h *Host) LinkUp(name string) (bool, error) { return h.network.Up(name) }
 
 // Watch implements Network.
 func (h *Host) Watch(ctx context.Context, changed func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var rules sync.WaitGroup
+	defer rules.Wait()
+	defer cancel()
+	rules.Go(func() { h.rules.watch(ctx, changed) })
 	return h.network.Watch(ctx, changed)
 }

@@ -4,71 +4,242 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/iptables"
 )
 
-// readRules lists the tagged rules. A second copy of a rule, and a rule that
-// this version would not write, is a stray. While somebody else keeps the
-// xtables lock, the rules are taken to be as they were: VIPs and services must
-// not wait for it.
-func (h *Host) readRules(ctx context.Context, s *Snapshot) error {
-	tagged, err := h.rules.Redirects(ctx)
-	locked := errors.Is(err, iptables.ErrLocked)
-	switch {
-	case err == nil:
-		h.listed = tagged
-	case !locked:
-		return err
-	}
-	seen := Set[iptables.Redirect]{}
-	for _, rule := range h.listed {
-		if !rule.Known || seen.Has(rule.Redirect) {
-			s.Strays = append(s.Strays, strings.Join(rule.Spec, " "))
-			continue
-		}
-		seen.Add(rule.Redirect)
-		s.Redirects = append(s.Redirects, rule.Redirect)
-	}
-	if locked || time.Since(h.heldAt) < holdInterval {
-		s.ConntrackHeld = true
-		return nil
-	}
-	if s.ConntrackHeld, err = h.rules.ConntrackHeld(ctx); s.ConntrackHeld {
-		h.heldAt = time.Now()
-	}
-	return err
+// ruleset is the iptables rules of a Host. Nothing is run while no
+// configuration has needed rules.
+type ruleset struct {
+	table *iptables.Table
+	// lockWait is what table was opened with.
+	lockWait time.Duration
+	// needed are the chains that the configuration needs, read those and others
+	// that have rules of an earlier one.
+	needed, read Set[iptables.Chain]
+	// listed is what the last complete listing, at listedAt, found.
+	listed   []iptables.Tagged
+	listedAt time.Time
+	// hasEvents tells that the kernel tells of changed rules, hearing that watch
+	// is told, heard that it was since the last listing.
+	hasEvents, hearing, heard atomic.Bool
+	// opened tells watch that hasEvents is known.
+	opened chan struct{}
 }
 
-func (h *Host) doRule(ctx context.Context, op Op) error {
+func newRuleset() *ruleset { return &ruleset{opened: make(chan struct{}, 1)} }
+
+// listInterval is how often the rules are listed although no event told of a
+// change.
+const listInterval = 10 * time.Second
+
+// chainsFor returns the chains that hold the rules of c.
+func chainsFor(c *config.Config) Set[iptables.Chain] {
+	chains := Set[iptables.Chain]{}
+	for i := range c.VRRP {
+		if c.VRRP[i].ServeOnBackup {
+			chains.Add(iptables.Redirect{}.Chain())
+			chains.Add(iptables.Hold{}.Chain())
+		}
+	}
+	for i := range c.Services {
+		service := &c.Services[i]
+		vips := []netip.Addr{service.IPVS.Address.Addr()}
+		for _, mark := range service.Marks {
+			chains.Add(mark.Chain())
+			vips = append(vips, mark.VIP)
+		}
+		for _, vip := range vips {
+			if service.SNAT != nil && vip.IsValid() {
+				chains.Add(iptables.SNAT{VIP: vip}.Chain())
+			}
+		}
+	}
+	return chains
+}
+
+// prepare makes sure that what c needs can be listed. At the first need it looks
+// for all that a predecessor may have left; later the chains of the last
+// configuration are read until they are empty.
+func (r *ruleset) prepare(c *config.Config) error {
+	needed := chainsFor(c)
+	if len(needed) > 0 && (r.table == nil || r.lockWait != c.Global.LockWait) {
+		first := r.table == nil
+		table, err := iptables.New(c.Global.LockWait, keysOf(needed)...)
+		if err != nil {
+			return err
+		}
+		r.table, r.lockWait = table, c.Global.LockWait
+		if first {
+			r.read = SetOf(table.Present(iptables.Chains())...)
+		}
+	} else if r.table != nil && !includes(r.read, needed) {
+		if _, err := r.table.List(context.Background(), keysOf(needed)...); err != nil {
+			return err
+		}
+	}
+	r.needed = needed
+	merge(&r.read, needed)
+	r.changed()
+	if r.table != nil && r.table.HasEvents() && !r.hasEvents.Swap(true) {
+		select {
+		case r.opened <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// keysOf returns the chains of the set, in a fixed order.
+func keysOf(chains Set[iptables.Chain]) []iptables.Chain {
+	return slices.DeleteFunc(iptables.Chains(), func(c iptables.Chain) bool { return !chains.Has(c) })
+}
+
+func includes[T comparable](all, some Set[T]) bool {
+	for element := range some {
+		if !all.Has(element) {
+			return false
+		}
+	}
+	return true
+}
+
+// fill lists the tagged rules. A second copy of a rule, and a rule that this
+// version would not write, is a stray. While somebody else keeps the xtables
+// lock, the rules are taken to be as they were: VIPs and services must not wait
+// for it.
+func (r *ruleset) fill(ctx context.Context, s *Snapshot) error {
+	if r.table == nil {
+		return nil
+	}
+	err := r.list(ctx)
+	locked := errors.Is(err, iptables.ErrLocked)
+	if err != nil && !locked {
+		return err
+	}
+	seen := Set[iptables.Rule]{}
+	for _, found := range r.listed {
+		if found.Rule == nil || seen.Has(found.Rule) {
+			s.Strays = append(s.Strays, found.Deletion())
+			continue
+		}
+		seen.Add(found.Rule)
+		switch rule := found.Rule.(type) {
+		case iptables.Redirect:
+			s.Redirects = append(s.Redirects, rule)
+		case iptables.Mark:
+			s.Marks = append(s.Marks, rule)
+		case iptables.SNAT:
+			s.SNATs = append(s.SNATs, rule)
+		case iptables.Hold:
+			s.ConntrackHeld = true
+		}
+	}
+	s.ConntrackHeld = s.ConntrackHeld || locked
+	return nil
+}
+
+// list lists the rules again unless the kernel's events say that they are as
+// they were.
+func (r *ruleset) list(ctx context.Context) error {
+	if len(r.read) == 0 {
+		r.listed = nil
+		return nil
+	}
+	quiet := r.hearing.Load() && !r.heard.Swap(false)
+	if quiet && r.table.HasEvents() && time.Since(r.listedAt) < listInterval {
+		return nil
+	}
+	tagged, err := r.table.List(ctx, keysOf(r.read)...)
+	if err != nil && !errors.Is(err, iptables.ErrLocked) && len(r.read) > len(r.needed) {
+		// What only may have something left must not be in the way.
+		r.read = maps.Clone(r.needed)
+		tagged, err = r.table.List(ctx, keysOf(r.read)...)
+	}
+	if err != nil {
+		r.changed()
+		return err
+	}
+	r.listed, r.listedAt = tagged, time.Now()
+	for chain := range r.read {
+		empty := !slices.ContainsFunc(tagged, func(rule iptables.Tagged) bool { return rule.Chain == chain })
+		if empty && !r.needed.Has(chain) {
+			delete(r.read, chain)
+		}
+	}
+	return nil
+}
+
+// changed makes the next reading list the rules.
+func (r *ruleset) changed() { r.heard.Store(true) }
+
+// do carries out an operation on the rules.
+func (r *ruleset) do(ctx context.Context, op Op) error {
+	if r.table == nil {
+		return fmt.Errorf("iptables: %w", errNotPrepared)
+	}
+	defer r.changed()
 	switch op := op.(type) {
 	case AddRedirect:
-		return h.rules.Add(ctx, op.Rule)
+		return r.table.Add(ctx, op.Rule)
 	case DeleteRedirect:
-		return h.rules.Delete(ctx, op.Rule)
+		return r.table.Delete(ctx, op.Rule)
+	case AddMark:
+		return r.table.Add(ctx, op.Rule)
+	case DeleteMark:
+		return r.table.Delete(ctx, op.Rule)
+	case AddSNAT:
+		return r.table.Add(ctx, op.Rule)
+	case DeleteSNAT:
+		return r.table.Delete(ctx, op.Rule)
 	case HoldConntrack:
-		return h.rules.HoldConntrack(ctx)
+		return r.table.Add(ctx, iptables.Hold{})
 	case ReleaseConntrack:
-		h.heldAt = time.Time{}
-		return h.rules.ReleaseConntrack(ctx)
+		return r.table.Delete(ctx, iptables.Hold{})
 	case DeleteStray:
-		return h.deleteStray(ctx, op.Rule)
+		return r.deleteStray(ctx, op.Rule)
 	}
 	return fmt.Errorf("%T: %w", op, errors.ErrUnsupported)
 }
 
-func (h *Host) deleteStray(ctx context.Context, text string) error {
-	tagged, err := h.rules.Redirects(ctx)
+// deleteStray deletes the last copy of the rule that deletion deletes.
+func (r *ruleset) deleteStray(ctx context.Context, deletion string) error {
+	tagged, err := r.table.List(ctx, keysOf(r.read)...)
 	if err != nil {
 		return err
 	}
 	for _, rule := range slices.Backward(tagged) {
-		if strings.Join(rule.Spec, " ") == text {
-			return h.rules.Remove(ctx, rule)
+		if rule.Deletion() == deletion {
+			return r.table.Remove(ctx, rule)
 		}
 	}
 	return nil
+}
+
+// watch calls changed when others may have changed the rules, until ctx ends.
+// Where it hears no events, each reading lists the rules.
+func (r *ruleset) watch(ctx context.Context, changed func()) {
+	for ctx.Err() == nil {
+		var again <-chan time.Time
+		if r.hasEvents.Load() {
+			_ = iptables.Watch(ctx, func() {
+				r.changed()
+				r.hearing.Store(true)
+				changed()
+			})
+			r.hearing.Store(false)
+			again = time.After(listInterval)
+		}
+		select {
+		case <-ctx.Done():
+		case <-again:
+		case <-r.opened:
+		}
+	}
 }

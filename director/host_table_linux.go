@@ -3,14 +3,114 @@ package director
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"time"
 
+	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
 )
 
-// changeTable changes the IPVS table. What was made or removed by somebody else
+// table is the IPVS of a Host. Nothing is opened while no configuration has
+// needed it.
+type table struct {
+	client *ipvs.Client
+	// known is the last reading, from which the next one takes what does not
+	// change by itself; nil makes that a complete one.
+	known []ipvs.ServiceEntry
+	// synced tells to look for synchronisation daemons: the configuration has
+	// some, or a predecessor may have left some. timed tells to look at timeouts.
+	synced, timed bool
+	// needed is what the kernel was found to have.
+	needed ipvs.Needs
+}
+
+// prepare opens IPVS if c needs it and makes sure that it has what c needs.
+func (t *table) prepare(c *config.Config) error {
+	if len(c.Services) == 0 && c.Sync == nil {
+		return nil
+	}
+	if t.client == nil {
+		client, err := ipvs.Open()
+		if err != nil {
+			return err
+		}
+		t.client, t.synced = client, true
+	}
+	if err := t.has(needsOf(c)); err != nil {
+		return err
+	}
+	t.known = nil
+	t.timed = c.IPVS.Timeouts != ipvs.Timeouts{}
+	t.synced = t.synced || c.Sync != nil
+	return nil
+}
+
+// has makes sure that the kernel has what is needed, unless that was needed
+// before. What cannot be tried without doing it shows when it is done.
+func (t *table) has(n ipvs.Needs) error {
+	if reflect.DeepEqual(n, t.needed) {
+		return nil
+	}
+	missing, _ := ipvs.Missing(n)
+	if len(missing) > 0 {
+		return errors.Join(missing...)
+	}
+	t.needed = n
+	return nil
+}
+
+func (t *table) close() error {
+	if t.client == nil {
+		return nil
+	}
+	return t.client.Close()
+}
+
+// fill reads the table. After a failure everything is read anew: the table may
+// be another one.
+func (t *table) fill(s *Snapshot) error {
+	if t.client == nil {
+		return nil
+	}
+	if err := t.read(s); err != nil {
+		t.known = nil
+		return err
+	}
+	t.known = s.Services
+	return nil
+}
+
+func (t *table) read(s *Snapshot) error {
+	var err error
+	if t.known == nil {
+		s.Services, err = t.client.Services()
+	} else {
+		s.Services, err = t.client.Refresh(t.known)
+	}
+	if err != nil {
+		return err
+	}
+	if t.timed {
+		timeouts, err := t.client.Timeouts()
+		if err != nil {
+			return err
+		}
+		s.Timeouts = map[Timeout]time.Duration{
+			TimeoutTCP: timeouts.TCP, TimeoutTCPFin: timeouts.TCPFin, TimeoutUDP: timeouts.UDP,
+		}
+	}
+	if t.synced {
+		if s.Daemons, err = t.client.Daemons(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change makes changes of the table. What was made or removed by somebody else
 // since it was read is made to fit, or let be.
-func (h *Host) changeTable(ops []Op) []error {
-	if h.table == nil {
+func (t *table) change(ops []Op) []error {
+	if t.client == nil {
 		errs := make([]error, len(ops))
 		for i := range errs {
 			errs[i] = fmt.Errorf("IPVS: %w", errNotPrepared)
@@ -21,10 +121,10 @@ func (h *Host) changeTable(ops []Op) []error {
 	for i, op := range ops {
 		changes[i] = tableChange(op)
 	}
-	errs := h.table.Change(changes)
+	errs := t.client.Change(changes)
 	for i, err := range errs {
 		if err != nil {
-			errs[i] = h.changeAgain(changes[i], err)
+			errs[i] = t.changeAgain(changes[i], err)
 		}
 	}
 	return errs
@@ -54,7 +154,7 @@ func tableChange(op Op) ipvs.Change {
 
 // changeAgain makes a change that failed fit what somebody else has done
 // meanwhile.
-func (h *Host) changeAgain(c ipvs.Change, err error) error {
+func (t *table) changeAgain(c ipvs.Change, err error) error {
 	switch {
 	case c.Command == ipvs.AddService && errors.Is(err, ipvs.ErrExists):
 		c.Command = ipvs.UpdateService
@@ -65,5 +165,43 @@ func (h *Host) changeAgain(c ipvs.Change, err error) error {
 	default:
 		return err
 	}
-	return h.table.Change([]ipvs.Change{c})[0]
+	return t.client.Change([]ipvs.Change{c})[0]
+}
+
+// do carries out what is no change of services.
+func (t *table) do(op Op) error {
+	if t.client == nil {
+		return fmt.Errorf("IPVS: %w", errNotPrepared)
+	}
+	switch op := op.(type) {
+	case SetTimeout:
+		return t.client.SetTimeouts(timeoutsOf(op))
+	case StartDaemon:
+		return ignore(ipvs.ErrExists, t.client.StartDaemon(op.Daemon))
+	case StopDaemon:
+		return ignore(ipvs.ErrNotExist, t.client.StopDaemon(op.Daemon.State))
+	}
+	return fmt.Errorf("%T: %w", op, errors.ErrUnsupported)
+}
+
+// timeoutsOf has zeros, which change nothing, for the other timeouts.
+func timeoutsOf(op SetTimeout) ipvs.Timeouts {
+	var t ipvs.Timeouts
+	switch op.Name {
+	case TimeoutTCP:
+		t.TCP = op.Value
+	case TimeoutTCPFin:
+		t.TCPFin = op.Value
+	case TimeoutUDP:
+		t.UDP = op.Value
+	}
+	return t
+}
+
+// ignore is err unless it is what is no error here.
+func ignore(harmless, err error) error {
+	if errors.Is(err, harmless) {
+		return nil
+	}
+	return err
 }

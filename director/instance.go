@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/netif"
@@ -59,7 +60,7 @@ func (d *Director) newInstance(background context.Context, c config.VRRP, resume
 		return nil, err
 	}
 	i := &instance{
-		config: c, router: router, hooks: d.newHooks(background, c.Hooks),
+		config: c, router: router, hooks: d.newHooks(background, commands(c.Hooks)),
 		priority: c.Router.Priority, fit: fitness{Priority: c.Router.Priority},
 	}
 	if resume {
@@ -117,7 +118,7 @@ func (d *Director) startInstances(background context.Context, memory Memory, fir
 	for _, v := range c.VRRP {
 		name := v.Router.Name
 		held := d.isHeld(name)
-		resume := !held && memory.wasMasterJustNow(v.Router, sinceBoot()) && first.holdsAll(v)
+		resume := d.resumes(v, memory, first)
 		i, err := d.newInstance(background, v, resume)
 		if err != nil {
 			return err
@@ -146,6 +147,7 @@ func (d *Director) join(reason string) {
 	d.mu.Lock()
 	ready := d.status.ready
 	d.status.ready = true
+	d.changed = true
 	d.mu.Unlock()
 	if ready {
 		return
@@ -180,6 +182,8 @@ func (d *Director) roleChanged(t vrrp.Transition) {
 	if i, ok := d.instances[t.Name]; ok {
 		if t.To == vrrp.Master {
 			i.epoch++
+		} else if i.role == vrrp.Master {
+			d.relinquished[t.Name] = time.Now()
 		}
 		i.role = t.To
 	}

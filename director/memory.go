@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,11 @@ type Memory struct {
 	VIPs     []netif.Address   `json:"vips"`
 	// Sysctls are the values that were there before lvsd set its own.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
+	// Quorate tells of services, by name, whether they had their quorum: of those
+	// where that matters to more than the next plan.
+	Quorate map[string]bool `json:"quorate,omitempty"`
+	// Hosts are the addresses of real servers that are given by name.
+	Hosts map[string][]netip.Addr `json:"hosts,omitempty"`
 }
 
 // InstanceMemory is what is remembered of a VRRP instance.
@@ -169,9 +175,11 @@ func (d *Director) remember() error {
 		Services:  slices.Collect(maps.Keys(d.owned.Services)),
 		VIPs:      slices.Collect(maps.Keys(d.owned.VIPs)),
 		Sysctls:   maps.Clone(d.sysctls),
+		Quorate:   d.quorateToRemember(),
 	}
 	instances := maps.Clone(d.instances)
 	d.mu.Unlock()
+	m.Hosts = d.names.answers()
 	for name, i := range instances {
 		status := i.router.Status()
 		if status.LastSent.IsZero() {

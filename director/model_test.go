@@ -3,7 +3,6 @@ package director
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -64,29 +63,14 @@ func (m *model) Read(context.Context, []string) (Snapshot, error) {
 	if m.unreadable != nil {
 		return Snapshot{}, m.unreadable
 	}
-	s := Snapshot{Sysctls: maps.Clone(m.state.Sysctls), Services: slices.Clone(m.foreign)}
-	for _, key := range sorted(m.state.Services, compareKeys) {
-		service := m.state.Services[key]
-		entry := ipvs.ServiceEntry{Service: service.Service}
-		for _, server := range service.RealServers {
-			entry.Destinations = append(entry.Destinations, ipvs.DestinationEntry{
-				Destination: server, Active: m.active[server.Address.String()],
-			})
+	s := snapshotOf(m.state)
+	for _, entry := range s.Services {
+		for i := range entry.Destinations {
+			destination := &entry.Destinations[i]
+			destination.Active = m.active[destination.Address.String()]
 		}
-		s.Services = append(s.Services, entry)
 	}
-	s.ConntrackHeld = m.state.Conntrack.Has(Hold{})
-	for address := range m.state.VIPs {
-		s.Addresses = append(s.Addresses, address)
-	}
-	s.Routes = slices.Collect(maps.Keys(m.state.Routes))
-	s.Rules = slices.Collect(maps.Keys(m.state.Rules))
-	for rule := range m.state.Strays {
-		s.Strays = append(s.Strays, rule)
-	}
-	for rule := range m.state.Redirects {
-		s.Redirects = append(s.Redirects, rule)
-	}
+	s.Services = slices.Concat(m.foreign, s.Services)
 	return s, nil
 }
 

@@ -45,20 +45,44 @@ type Owned struct {
 	// lvsd's tag are its own too.
 	Routes []netif.Route
 	Rules  []netif.Rule
+	// Daemons tells that the synchronisation daemons are lvsd's.
+	Daemons        bool
+	Timeouts       Set[Timeout]
+	Decapsulations Set[netif.Decapsulation]
 }
 
 // OwnedBy returns what c names.
 func OwnedBy(c *config.Config) Owned {
-	o := Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}}
-	for _, service := range c.Services {
-		o.Services.Add(service.IPVS.ServiceKey)
+	o := Owned{
+		Services: make(Set[ipvs.ServiceKey], len(c.Services)), VIPs: Set[netif.Address]{},
+		Daemons: c.Sync != nil, Timeouts: Set[Timeout]{}, Decapsulations: Set[netif.Decapsulation]{},
 	}
-	for _, instance := range c.VRRP {
+	for i := range c.Services {
+		o.Services.Add(c.Services[i].IPVS.ServiceKey)
+	}
+	for i := range c.VRRP {
+		instance := &c.VRRP[i]
 		for _, vip := range instance.VIPs {
 			o.VIPs.Add(vip.Address)
+			if instance.KeepConnections {
+				o.VIPs.Add(netif.HostAddress(loopback, vip.Addr))
+			}
 		}
 		o.Routes = append(o.Routes, instance.Routes...)
 		o.Rules = append(o.Rules, instance.Rules...)
+	}
+	for _, accept := range c.Accept {
+		for _, vip := range accept.VIPs {
+			o.VIPs.Add(netif.HostAddress(loopback, vip))
+		}
+		for _, tunnel := range accept.Decapsulations {
+			o.Decapsulations.Add(tunnel)
+		}
+	}
+	for name, value := range timeouts(c.IPVS.Timeouts) {
+		if value != 0 {
+			o.Timeouts.Add(name)
+		}
 	}
 	return o
 }
@@ -68,6 +92,7 @@ func (o Owned) Clone() Owned {
 	return Owned{
 		Services: maps.Clone(o.Services), VIPs: maps.Clone(o.VIPs),
 		Routes: slices.Clone(o.Routes), Rules: slices.Clone(o.Rules),
+		Daemons: o.Daemons, Timeouts: maps.Clone(o.Timeouts), Decapsulations: maps.Clone(o.Decapsulations),
 	}
 }
 
@@ -76,26 +101,29 @@ func (o *Owned) Merge(other Owned) {
 	// The later configuration's word for a route goes before the earlier one's.
 	o.Routes = slices.Concat(other.Routes, o.Routes)
 	o.Rules = slices.Concat(other.Rules, o.Rules)
-	for key := range other.Services {
-		o.Services.Add(key)
+	o.Daemons = o.Daemons || other.Daemons
+	merge(&o.Services, other.Services)
+	merge(&o.VIPs, other.VIPs)
+	merge(&o.Timeouts, other.Timeouts)
+	merge(&o.Decapsulations, other.Decapsulations)
+}
+
+// merge adds the elements of other to s, which may be nil.
+func merge[T comparable](s *Set[T], other Set[T]) {
+	if *s == nil {
+		*s = make(Set[T], len(other))
 	}
-	for address := range other.VIPs {
-		o.VIPs.Add(address)
-	}
+	maps.Copy(*s, other)
 }
 
 // State returns the part of the snapshot that o owns.
 func (s Snapshot) State(o Owned) State {
 	have := NewState()
-	for _, entry := range s.Services {
-		if !o.Services.Has(entry.ServiceKey) {
-			continue
+	have.Services = make(map[ipvs.ServiceKey]Service, len(o.Services))
+	for i := range s.Services {
+		if entry := &s.Services[i]; o.Services.Has(entry.ServiceKey) {
+			have.Services[entry.ServiceKey] = serviceOf(entry)
 		}
-		servers := make(map[netip.AddrPort]ipvs.Destination, len(entry.Destinations))
-		for _, destination := range entry.Destinations {
-			servers[destination.Address] = destination.Destination
-		}
-		have.Services[entry.ServiceKey] = Service{Service: entry.Service, RealServers: servers}
 	}
 	for _, address := range s.Addresses {
 		if o.VIPs.Has(address.Address) {
@@ -108,19 +136,44 @@ func (s Snapshot) State(o Owned) State {
 	for _, rule := range s.Rules {
 		have.Rules.Add(o.rule(rule))
 	}
-	for _, rule := range s.Redirects {
-		have.Redirects.Add(rule)
+	for name, value := range s.Timeouts {
+		if o.Timeouts.Has(name) {
+			have.Timeouts[name] = value
+		}
 	}
-	for _, rule := range s.Strays {
-		have.Strays.Add(rule)
+	for _, daemon := range s.Daemons {
+		if o.Daemons {
+			have.Daemons[daemon.State] = daemon
+		}
 	}
+	for _, tunnel := range s.Decapsulations {
+		if o.Decapsulations.Has(tunnel) {
+			have.Decapsulations.Add(tunnel)
+		}
+	}
+	s.tagged(have)
+	maps.Copy(have.Sysctls, s.Sysctls)
+	return have
+}
+
+// tagged adds the firewall rules, which bear lvsd's tag, to have.
+func (s Snapshot) tagged(have State) {
+	merge(&have.Redirects, SetOf(s.Redirects...))
+	merge(&have.Marks, SetOf(s.Marks...))
+	merge(&have.SNATs, SetOf(s.SNATs...))
+	merge(&have.Strays, SetOf(s.Strays...))
 	if s.ConntrackHeld {
 		have.Conntrack.Add(Hold{})
 	}
-	for name, value := range s.Sysctls {
-		have.Sysctls[name] = value
+}
+
+// serviceOf is a service as the kernel lists it, the newest real server first.
+func serviceOf(e *ipvs.ServiceEntry) Service {
+	servers := make([]ipvs.Destination, len(e.Destinations))
+	for i := range e.Destinations {
+		servers[len(servers)-1-i] = e.Destinations[i].Destination
 	}
-	return have
+	return Service{Service: e.Service, RealServers: sortServers(servers)}
 }
 
 // route is the configured route that the kernel lists so, or what it lists.
@@ -147,9 +200,9 @@ func (o Owned) rule(listed netif.Rule) netif.Rule {
 // mistaken for it: it is reported and left alone.
 func (s Snapshot) Foreign(o Owned) []string {
 	var foreign []string
-	for _, entry := range s.Services {
-		if !o.Services.Has(entry.ServiceKey) {
-			foreign = append(foreign, fmt.Sprintf("virtual service %s", entry.ServiceKey))
+	for i := range s.Services {
+		if key := s.Services[i].ServiceKey; !o.Services.Has(key) {
+			foreign = append(foreign, fmt.Sprintf("virtual service %s", key))
 		}
 	}
 	vips := Set[netip.Addr]{}
@@ -159,6 +212,12 @@ func (s Snapshot) Foreign(o Owned) []string {
 	for _, address := range s.Addresses {
 		if vips.Has(address.Addr) && !o.VIPs.Has(address.Address) {
 			foreign = append(foreign, fmt.Sprintf("VIP %s on interface %s", vipName(address.Address), address.Interface))
+		}
+	}
+	for _, daemon := range s.Daemons {
+		if !o.Daemons {
+			foreign = append(foreign, fmt.Sprintf("synchronisation daemon %s on interface %s",
+				daemonState(daemon.State), daemon.Interface))
 		}
 	}
 	return foreign
@@ -176,25 +235,23 @@ func vipName(a netif.Address) string {
 // not name and that still have connections: they get no new ones and stay until
 // the last has ended.
 func (s Snapshot) Draining(c *config.Config) map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination {
-	named := map[ipvs.ServiceKey]Set[netip.AddrPort]{}
-	for _, service := range c.Services {
-		servers := Set[netip.AddrPort]{}
-		for _, server := range service.RealServers {
-			servers.Add(server.Address)
-		}
-		if service.Sorry != nil {
-			servers.Add(service.Sorry.Address)
-		}
-		named[service.IPVS.ServiceKey] = servers
+	configured := make(map[ipvs.ServiceKey]*config.VirtualService, len(c.Services))
+	for i := range c.Services {
+		configured[c.Services[i].IPVS.ServiceKey] = &c.Services[i]
 	}
 	draining := map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination{}
-	for _, entry := range s.Services {
-		servers, ours := named[entry.ServiceKey]
-		if !ours {
+	named := Set[netip.AddrPort]{}
+	for i := range s.Services {
+		entry := &s.Services[i]
+		service, ours := configured[entry.ServiceKey]
+		if !ours || !busy(entry) {
 			continue
 		}
-		for _, destination := range entry.Destinations {
-			if servers.Has(destination.Address) || destination.Active == 0 {
+		clear(named)
+		addTargets(named, service)
+		for j := range entry.Destinations {
+			destination := &entry.Destinations[j]
+			if named.Has(destination.Address) || destination.Active == 0 {
 				continue
 			}
 			if draining[entry.ServiceKey] == nil {
@@ -204,4 +261,19 @@ func (s Snapshot) Draining(c *config.Config) map[ipvs.ServiceKey]map[netip.AddrP
 		}
 	}
 	return draining
+}
+
+// addTargets adds the addresses that the service sends to.
+func addTargets(named Set[netip.AddrPort], service *config.VirtualService) {
+	for i := range service.RealServers {
+		named.Add(service.RealServers[i].Address)
+	}
+	if service.Sorry != nil {
+		named.Add(service.Sorry.Address)
+	}
+}
+
+// busy reports whether a real server of the service has connections.
+func busy(e *ipvs.ServiceEntry) bool {
+	return slices.ContainsFunc(e.Destinations, func(d ipvs.DestinationEntry) bool { return d.Active > 0 })
 }

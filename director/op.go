@@ -3,6 +3,7 @@ package director
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,8 @@ type (
 	AddRedirect struct{ Rule iptables.Redirect }
 	// DeleteRedirect deletes a rule.
 	DeleteRedirect struct{ Rule iptables.Redirect }
-	// DeleteStray deletes one rule that bears lvsd's tag and is not wanted.
+	// DeleteStray deletes one rule that bears lvsd's tag and is not wanted. Rule
+	// is the command that does so.
 	DeleteStray struct{ Rule string }
 	// AddMark adds a rule that gives a firewall mark.
 	AddMark struct{ Rule iptables.Mark }
@@ -83,15 +85,25 @@ type (
 	StopDaemon struct{ Daemon ipvs.Daemon }
 	// AddDecapsulation takes packets out of a kind of tunnel.
 	AddDecapsulation struct{ Tunnel netif.Decapsulation }
-	// DeleteDecapsulation does so no longer.
-	DeleteDecapsulation struct{ Tunnel netif.Decapsulation }
+	// DeleteDecapsulation does so no longer. The device stays up if DeviceStays,
+	// because another kind of tunnel that is wanted ends at it.
+	DeleteDecapsulation struct {
+		Tunnel      netif.Decapsulation
+		DeviceStays bool
+	}
 	// HoldConntrack adds the rule that keeps connection tracking on.
 	HoldConntrack struct{}
 	// ReleaseConntrack deletes it.
 	ReleaseConntrack struct{}
 )
 
-func (o SetSysctl) String() string      { return fmt.Sprintf("sysctl -w %s=%s", o.Name, o.Value) }
+func (o SetSysctl) String() string {
+	if strings.Contains(o.Value, " ") {
+		return fmt.Sprintf("sysctl -w %s=%q", o.Name, o.Value)
+	}
+	return fmt.Sprintf("sysctl -w %s=%s", o.Name, o.Value)
+}
+
 func (o AddService) String() string     { return "ipvsadm -A " + serviceArguments(o.Service) }
 func (o EditService) String() string    { return "ipvsadm -E " + serviceArguments(o.Service) }
 func (o DeleteService) String() string  { return "ipvsadm -D " + keyArguments(o.Key) }
@@ -131,7 +143,7 @@ func (o DeleteRedirect) String() string {
 	return "iptables -t nat -D PREROUTING " + redirectArguments(o.Rule)
 }
 
-func (o DeleteStray) String() string    { return "iptables -t nat -D PREROUTING " + o.Rule }
+func (o DeleteStray) String() string    { return o.Rule }
 func (HoldConntrack) String() string    { return "iptables -t mangle -A FORWARD " + holdArguments }
 func (ReleaseConntrack) String() string { return "iptables -t mangle -D FORWARD " + holdArguments }
 
@@ -164,22 +176,42 @@ func (o StopDaemon) String() string { return "ipvsadm --stop-daemon " + daemonSt
 // nothing: its match alone needs connection tracking.
 const holdArguments = "-m conntrack --ctstate INVALID"
 
-func (o SetSysctl) applyTo(s State)     { s.Sysctls[o.Name] = o.Value }
-func (o DeleteService) applyTo(s State) { delete(s.Services, o.Key) }
-func (o AddRealServer) applyTo(s State) { s.Services[o.Key].RealServers[o.Server.Address] = o.Server }
+func (o SetSysctl) applyTo(s State)      { s.Sysctls[o.Name] = o.Value }
+func (o DeleteService) applyTo(s State)  { delete(s.Services, o.Key) }
+func (o AddRealServer) applyTo(s State)  { s.put(o.Key, o.Server) }
+func (o EditRealServer) applyTo(s State) { s.put(o.Key, o.Server) }
 
-func (o EditRealServer) applyTo(s State) {
-	s.Services[o.Key].RealServers[o.Server.Address] = o.Server
+func (o DeleteRealServer) applyTo(s State) {
+	service := s.Services[o.Key]
+	if i, there := service.find(o.Server); there {
+		service.RealServers = slices.Delete(service.RealServers, i, i+1)
+		s.Services[o.Key] = service
+	}
 }
-func (o DeleteRealServer) applyTo(s State) { delete(s.Services[o.Key].RealServers, o.Server) }
-func (o AddVIP) applyTo(s State)           { s.VIPs.Add(o.VIP) }
-func (o DeleteVIP) applyTo(s State)        { delete(s.VIPs, o.VIP) }
-func (o AddRoute) applyTo(s State)         { s.Routes.Add(o.Route) }
-func (o DeleteRoute) applyTo(s State)      { delete(s.Routes, o.Route) }
-func (o AddRule) applyTo(s State)          { s.Rules.Add(o.Rule) }
-func (o DeleteRule) applyTo(s State)       { delete(s.Rules, o.Rule) }
-func (o AddRedirect) applyTo(s State)      { s.Redirects.Add(o.Rule) }
-func (o DeleteRedirect) applyTo(s State)   { delete(s.Redirects, o.Rule) }
+
+// put makes the real server one of a service that is there.
+func (s State) put(key ipvs.ServiceKey, server ipvs.Destination) {
+	service, ok := s.Services[key]
+	if !ok {
+		return
+	}
+	i, there := service.find(server.Address)
+	if there {
+		service.RealServers[i] = server
+		return
+	}
+	service.RealServers = slices.Insert(service.RealServers, i, server)
+	s.Services[key] = service
+}
+
+func (o AddVIP) applyTo(s State)         { s.VIPs.Add(o.VIP) }
+func (o DeleteVIP) applyTo(s State)      { delete(s.VIPs, o.VIP) }
+func (o AddRoute) applyTo(s State)       { s.Routes.Add(o.Route) }
+func (o DeleteRoute) applyTo(s State)    { delete(s.Routes, o.Route) }
+func (o AddRule) applyTo(s State)        { s.Rules.Add(o.Rule) }
+func (o DeleteRule) applyTo(s State)     { delete(s.Rules, o.Rule) }
+func (o AddRedirect) applyTo(s State)    { s.Redirects.Add(o.Rule) }
+func (o DeleteRedirect) applyTo(s State) { delete(s.Redirects, o.Rule) }
 
 func (o SetTimeout) applyTo(s State)          { s.Timeouts[o.Name] = o.Value }
 func (o AddMark) applyTo(s State)             { s.Marks.Add(o.Rule) }
@@ -201,87 +233,11 @@ func (o EditVIP) applyTo(s State) {
 }
 
 func (o AddService) applyTo(s State) {
-	s.Services[o.Service.ServiceKey] = Service{
-		Service:     o.Service,
-		RealServers: map[netip.AddrPort]ipvs.Destination{},
-	}
+	s.Services[o.Service.ServiceKey] = Service{Service: o.Service}
 }
 
 func (o EditService) applyTo(s State) {
 	service := s.Services[o.Service.ServiceKey]
 	service.Service = o.Service
 	s.Services[o.Service.ServiceKey] = service
-}
-
-func keyArguments(k ipvs.ServiceKey) string {
-	if k.Mark != 0 {
-		if k.Family == ipvs.IPv6 {
-			return fmt.Sprintf("-f %d -6", k.Mark)
-		}
-		return fmt.Sprintf("-f %d", k.Mark)
-	}
-	switch k.Protocol {
-	case ipvs.UDP:
-		return "-u " + k.Address.String()
-	case ipvs.SCTP:
-		return "--sctp-service " + k.Address.String()
-	default:
-		return "-t " + k.Address.String()
-	}
-}
-
-func serviceArguments(s ipvs.Service) string {
-	arguments := keyArguments(s.ServiceKey) + " -s " + s.Scheduler
-	if s.Flags&ipvs.Persistent != 0 {
-		arguments += fmt.Sprintf(" -p %d", int(s.Timeout.Seconds()))
-		if s.Granularity != maxGranularity(s.Family) {
-			arguments += fmt.Sprintf(" -M %d", s.Granularity)
-		}
-	}
-	if s.Engine != "" {
-		arguments += " --pe " + s.Engine
-	}
-	if s.Flags&ipvs.OnePacket != 0 {
-		arguments += " -o"
-	}
-	var flags []string
-	for i, flag := range []ipvs.Flags{ipvs.Sched1, ipvs.Sched2, ipvs.Sched3} {
-		if s.Flags&flag != 0 {
-			flags = append(flags, fmt.Sprintf("flag-%d", i+1))
-		}
-	}
-	if len(flags) > 0 {
-		arguments += " -b " + strings.Join(flags, ",")
-	}
-	return arguments
-}
-
-func maxGranularity(f ipvs.Family) uint8 {
-	if f == ipvs.IPv6 {
-		return 128
-	}
-	return 32
-}
-
-func serverArguments(k ipvs.ServiceKey, d ipvs.Destination) string {
-	method := map[ipvs.Forwarding]string{ipvs.Masquerade: "-m", ipvs.Tunnel: "-i"}[d.Forwarding]
-	if method == "" {
-		method = "-g"
-	}
-	arguments := fmt.Sprintf("%s -r %s %s -w %d", keyArguments(k), d.Address, method, d.Weight)
-	if d.Upper != 0 || d.Lower != 0 {
-		arguments += fmt.Sprintf(" -x %d -y %d", d.Upper, d.Lower)
-	}
-	return arguments
-}
-
-func redirectArguments(r iptables.Redirect) string {
-	arguments := fmt.Sprintf("-d %s/%d -p %s", r.VIP, r.VIP.BitLen(), r.Protocol)
-	if r.Port != 0 {
-		arguments += fmt.Sprintf(" --dport %d", r.Port)
-	}
-	if r.NewOnly {
-		arguments += " --syn"
-	}
-	return arguments + " -j REDIRECT"
 }

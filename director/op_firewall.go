@@ -3,6 +3,7 @@ package director
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/iptables"
@@ -14,6 +15,17 @@ func ipCommandOf(command string, a netip.Addr) string {
 		return "ip6tables"
 	}
 	return command
+}
+
+func redirectArguments(r iptables.Redirect) string {
+	arguments := fmt.Sprintf("-d %s/%d -p %s", r.VIP, r.VIP.BitLen(), r.Protocol)
+	if r.Port != 0 {
+		arguments += fmt.Sprintf(" --dport %d", r.Port)
+	}
+	if r.NewOnly {
+		arguments += " --syn"
+	}
+	return arguments + " -j REDIRECT"
 }
 
 func markArguments(m iptables.Mark) string {
@@ -52,9 +64,15 @@ func (o AddDecapsulation) String() string {
 }
 
 func (o DeleteDecapsulation) String() string {
-	down := "ip link set " + o.Tunnel.Device() + " down"
+	var commands []string
 	if o.Tunnel.Encapsulation == netif.GUE {
-		return fmt.Sprintf("ip fou del port %d && %s", o.Tunnel.Port, down)
+		commands = append(commands, fmt.Sprintf("ip fou del port %d", o.Tunnel.Port))
 	}
-	return down
+	if !o.DeviceStays {
+		commands = append(commands, "ip link set "+o.Tunnel.Device()+" down")
+	}
+	if len(commands) == 0 {
+		return "true # " + o.Tunnel.Device() + " stays up"
+	}
+	return strings.Join(commands, " && ")
 }

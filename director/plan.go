@@ -1,13 +1,13 @@
 package director
 
 import (
-	"maps"
 	"net/netip"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
@@ -19,14 +19,15 @@ type Facts struct {
 	// Roles holds the role of each VRRP instance by name; an instance that is
 	// not in it counts as BACKUP.
 	Roles map[string]vrrp.Role
-	// Up holds the verdict of each check; one that is not in it counts as down.
-	Up map[healthcheck.Spec]bool
+	// Up is the verdict of a check; if it is nil, every check counts as down.
+	Up func(healthcheck.Spec) bool
 	// Draining are real servers that the configuration no longer names but that
 	// still have connections.
 	Draining map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination
 	// Sysctls are the values that kernel parameters had before lvsd set them.
 	Sysctls map[string]string
-	// Now is the time of the plan, for what changes by itself.
+	// Now is the time of the plan, for what changes by itself: nextChange tells
+	// when that is.
 	Now time.Time
 	// Recovered is when each real server that came up again did so; it counts
 	// for slow start.
@@ -34,10 +35,13 @@ type Facts struct {
 	// Quorate holds whether each service, by name, had its quorum last; one that
 	// is not in it had not.
 	Quorate map[string]bool
-	// Relinquished is when each instance, by name, last ceased to be MASTER.
+	// Relinquished is when each instance, by name, last ceased to be MASTER, a
+	// clean stop included. For syncLinger after that its sender of connections
+	// and, with KeepConnections, IPVS go on.
 	Relinquished map[string]time.Time
-	// Stopping is a clean stop: give everything up, but for the rules that
-	// other directors' traffic to this node needs.
+	// Stopping is a clean stop: give everything up, but for what other
+	// directors' traffic to this node needs. What lingers goes at nextChange:
+	// a stop is complete when that is zero.
 	Stopping bool
 }
 
@@ -53,25 +57,24 @@ type ServerKey struct {
 // role the reverse.
 func Plan(f Facts) State {
 	want := NewState()
-	for _, instance := range f.Config.VRRP {
-		planInstance(want, f, instance)
+	want.Services = make(map[ipvs.ServiceKey]Service, len(f.Config.Services))
+	redirects := redirects(f.Config)
+	for i := range f.Config.VRRP {
+		planInstance(want, f, &f.Config.VRRP[i], redirects)
 	}
-	maps.Copy(want.Sysctls, f.Sysctls)
-	if f.Stopping {
-		return want
+	planAccept(want, f)
+	planSync(want, f)
+	planSysctls(want, f)
+	if !f.Stopping || f.handsOver() {
+		planServices(want, f)
 	}
-	for _, service := range f.Config.Services {
-		planService(want, f, service)
-	}
-	if f.Config.Sysctl.Manage {
-		for _, requirement := range Requirements(f.Config) {
-			want.Sysctls[requirement.Name] = requirement.Value
-		}
+	if !f.Stopping {
+		planTimeouts(want, f.Config.IPVS.Timeouts)
 	}
 	return want
 }
 
-func planInstance(want State, f Facts, instance config.VRRP) {
+func planInstance(want State, f Facts, instance *config.VRRP, redirects map[netip.Addr][]iptables.Redirect) {
 	if instance.ServeOnBackup && !f.Stopping {
 		want.Conntrack.Add(Hold{})
 	}
@@ -79,21 +82,28 @@ func planInstance(want State, f Facts, instance config.VRRP) {
 	if master {
 		planRoutes(want, instance)
 	}
+	serves := instance.ServeOnBackup && (!f.Stopping || instance.KeepRedirectOnStop)
 	for _, vip := range instance.VIPs {
 		if master {
 			want.VIPs.Add(vip.VIP)
+		}
+		if serves && instance.KeepConnections {
+			want.VIPs.Add(netif.HostVIP(loopback, vip.Addr))
+		}
+		if master || !serves {
 			continue
 		}
-		if !instance.ServeOnBackup || f.Stopping && !instance.KeepRedirectOnStop {
+		if instance.Redirect == config.RedirectAllTCP {
+			want.Redirects.Add(iptables.Redirect{VIP: vip.Addr, Protocol: "tcp"})
 			continue
 		}
-		for _, rule := range redirects(f.Config, instance, vip.Addr) {
+		for _, rule := range redirects[vip.Addr] {
 			want.Redirects.Add(rule)
 		}
 	}
 }
 
-func planRoutes(want State, instance config.VRRP) {
+func planRoutes(want State, instance *config.VRRP) {
 	for _, route := range instance.Routes {
 		want.Routes.Add(route)
 	}
@@ -102,72 +112,41 @@ func planRoutes(want State, instance config.VRRP) {
 	}
 }
 
-// redirects returns the rules that make a node which is not MASTER accept what
-// the MASTER forwards to it for vip. Of TCP they take connection requests only:
-// a neighbour that has not heard of the new MASTER yet still sends packets of
-// established connections here, and a rule that took them would answer with a
-// reset, where silence lets the client send again to the right node.
-func redirects(c *config.Config, instance config.VRRP, vip netip.Addr) []iptables.Redirect {
-	if instance.Redirect == config.RedirectAllTCP {
-		return []iptables.Redirect{{VIP: vip, Protocol: "tcp"}}
-	}
-	var rules []iptables.Redirect
-	for _, service := range c.Services {
-		key := service.IPVS.ServiceKey
-		if key.Address.Addr() == vip && (key.Protocol == ipvs.TCP || key.Protocol == ipvs.UDP) {
-			rules = append(rules, iptables.Redirect{
-				VIP:      vip,
-				Protocol: strings.ToLower(key.Protocol.String()),
-				Port:     key.Address.Port(),
-				NewOnly:  key.Protocol == ipvs.TCP,
-			})
+// planTimeouts names those that the file gives.
+func planTimeouts(want State, t ipvs.Timeouts) {
+	for name, value := range timeouts(t) {
+		if value != 0 {
+			want.Timeouts[name] = value
 		}
+	}
+}
+
+func timeouts(t ipvs.Timeouts) map[Timeout]time.Duration {
+	return map[Timeout]time.Duration{TimeoutTCP: t.TCP, TimeoutTCPFin: t.TCPFin, TimeoutUDP: t.UDP}
+}
+
+// redirects returns, by VIP, the rules that make a node which is not MASTER
+// accept what the MASTER forwards to it. Of TCP they take connection requests
+// only: a neighbour that has not heard of the new MASTER yet still sends packets
+// of established connections here, and a rule that took them would answer with a
+// reset, where silence lets the client send again to the right node.
+func redirects(c *config.Config) map[netip.Addr][]iptables.Redirect {
+	rules := map[netip.Addr][]iptables.Redirect{}
+	if !slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return v.ServeOnBackup }) {
+		return rules
+	}
+	for i := range c.Services {
+		key := c.Services[i].IPVS.ServiceKey
+		if key.Protocol != ipvs.TCP && key.Protocol != ipvs.UDP {
+			continue
+		}
+		vip := key.Address.Addr()
+		rules[vip] = append(rules[vip], iptables.Redirect{
+			VIP:      vip,
+			Protocol: key.Protocol.String(),
+			Port:     key.Address.Port(),
+			NewOnly:  key.Protocol == ipvs.TCP,
+		})
 	}
 	return rules
-}
-
-func planService(want State, f Facts, service config.VirtualService) {
-	servers := make(map[netip.AddrPort]ipvs.Destination, len(service.RealServers)+1)
-	available := false
-	for _, server := range service.RealServers {
-		destination := ipvs.Destination{
-			Address:    server.Address,
-			Forwarding: server.Forwarding,
-			Tunnel:     server.Tunnel,
-			Weight:     server.Weight,
-			Upper:      server.Upper,
-			Lower:      server.Lower,
-		}
-		switch {
-		case f.isUp(server):
-			available = available || server.Weight > 0
-		case service.OnFailure == config.Remove:
-			continue
-		default:
-			destination.Weight = 0
-		}
-		servers[server.Address] = destination
-	}
-	for address, destination := range f.Draining[service.IPVS.ServiceKey] {
-		destination.Weight = 0
-		servers[address] = destination
-	}
-	if sorry := service.Sorry; sorry != nil && !available {
-		servers[sorry.Address] = ipvs.Destination{
-			Address:    sorry.Address,
-			Forwarding: sorry.Forwarding,
-			Weight:     1,
-		}
-	}
-	want.Services[service.IPVS.ServiceKey] = Service{Service: service.IPVS, RealServers: servers}
-}
-
-// isUp reports whether every check of the real server has the verdict up.
-func (f Facts) isUp(server config.RealServer) bool {
-	for _, check := range server.Checks {
-		if !f.Up[check] {
-			return false
-		}
-	}
-	return true
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
@@ -79,64 +80,215 @@ func allUp(c *config.Config) map[healthcheck.Spec]bool {
 	return up
 }
 
+// planCase is a state of the relay from which a plan is made.
+type planCase struct {
+	*Facts
+	// up are the verdicts.
+	up map[healthcheck.Spec]bool
+}
+
+func (p planCase) service() *config.VirtualService { return &p.Config.Services[0] }
+
+// down gives a real server the verdict down.
+func (p planCase) down(server int) { delete(p.up, p.service().RealServers[server].Checks[0]) }
+
+func (p planCase) sorry() *config.SorryServer {
+	p.service().Sorry = &config.SorryServer{
+		Address: netip.MustParseAddrPort("192.0.2.9:25"), Forwarding: ipvs.DirectRoute, Weight: 1,
+	}
+	return p.service().Sorry
+}
+
+// synced turns the synchronisation of connections on.
+func (p planCase) synced(daemons config.SyncDaemons) {
+	p.Config.Sync = &config.Sync{Instance: "relay", Daemons: daemons, Interface: "eth0", ID: 11}
+}
+
+// keeping has established connections survive a switch.
+func (p planCase) keeping() {
+	p.synced(config.SyncBoth)
+	p.Config.VRRP[0].KeepConnections = true
+}
+
+// relinquished has the node cease to be MASTER so long ago.
+func (p planCase) relinquished(ago time.Duration) {
+	p.Relinquished = map[string]time.Time{"relay": p.Now.Add(-ago)}
+}
+
 func TestPlan(t *testing.T) {
 	second := netip.MustParseAddrPort("192.0.2.2:25")
 	for _, test := range []struct {
 		name   string
 		role   vrrp.Role
-		change func(*Facts)
+		change func(planCase)
 	}{
 		{"backup", vrrp.Backup, nil},
 		{"master", vrrp.Master, nil},
 		{"fault", vrrp.Fault, nil},
 		{"before-election", vrrp.Initialize, nil},
-		{"stopping-master", vrrp.Master, func(f *Facts) { f.Stopping = true }},
-		{"stopping-without-rule", vrrp.Initialize, func(f *Facts) {
-			f.Stopping = true
-			f.Config.VRRP[0].KeepRedirectOnStop = false
+		{"stopping-master", vrrp.Master, func(p planCase) { p.Stopping = true }},
+		{"stopping-without-rule", vrrp.Initialize, func(p planCase) {
+			p.Stopping = true
+			p.Config.VRRP[0].KeepRedirectOnStop = false
 		}},
-		{"all-tcp", vrrp.Backup, func(f *Facts) { f.Config.VRRP[0].Redirect = config.RedirectAllTCP }},
-		{"no-serve-on-backup", vrrp.Backup, func(f *Facts) { f.Config.VRRP[0].ServeOnBackup = false }},
-		{"one-down-quiesced", vrrp.Master, func(f *Facts) {
-			delete(f.Up, f.Config.Services[0].RealServers[1].Checks[0])
+		{"all-tcp", vrrp.Backup, func(p planCase) { p.Config.VRRP[0].Redirect = config.RedirectAllTCP }},
+		{"no-serve-on-backup", vrrp.Backup, func(p planCase) { p.Config.VRRP[0].ServeOnBackup = false }},
+		{"one-down-quiesced", vrrp.Master, func(p planCase) { p.down(1) }},
+		{"one-down-removed", vrrp.Master, func(p planCase) {
+			p.service().OnFailure = config.Remove
+			p.down(1)
 		}},
-		{"one-down-removed", vrrp.Master, func(f *Facts) {
-			f.Config.Services[0].OnFailure = config.Remove
-			delete(f.Up, f.Config.Services[0].RealServers[1].Checks[0])
+		{"all-down-sorry", vrrp.Master, func(p planCase) {
+			clear(p.up)
+			p.sorry()
 		}},
-		{"all-down-sorry", vrrp.Master, func(f *Facts) {
-			clear(f.Up)
-			f.Config.Services[0].Sorry = &config.SorryServer{
-				Address: netip.MustParseAddrPort("192.0.2.9:25"), Forwarding: ipvs.DirectRoute,
+		{"below-quorum-sorry-replaces", vrrp.Master, func(p planCase) {
+			p.down(1)
+			p.service().Quorum.Weight = 2
+			p.sorry().Weight = 7
+		}},
+		{"below-quorum-sorry-replaces-removed", vrrp.Master, func(p planCase) {
+			p.down(1)
+			p.service().OnFailure, p.service().Quorum.Weight = config.Remove, 2
+			p.sorry()
+		}},
+		{"below-quorum-sorry-beside", vrrp.Master, func(p planCase) {
+			p.down(1)
+			p.service().Quorum.Weight = 2
+			p.sorry().Mode = config.SorryBeside
+		}},
+		{"below-quorum-no-sorry", vrrp.Master, func(p planCase) {
+			p.down(1)
+			p.service().Quorum.Weight = 2
+		}},
+		{"sorry-inhibited", vrrp.Master, func(p planCase) { p.sorry().Inhibit = true }},
+		{"weight-checks", vrrp.Master, func(p planCase) {
+			servers := p.service().RealServers
+			passing, failing := servers[0].Checks[0], healthcheck.Spec{Kind: healthcheck.HTTP}
+			servers[0].WeightChecks = []config.WeightCheck{{Check: passing, Weight: 5}, {Check: failing, Weight: -2}}
+			servers[1].WeightChecks = []config.WeightCheck{{Check: passing, Weight: -7}, {Check: failing, Weight: -7}}
+		}},
+		{"slow-start", vrrp.Master, func(p planCase) {
+			servers := p.service().RealServers
+			servers[1].Weight = 101
+			p.service().SlowStart = time.Minute
+			p.Recovered = map[ServerKey]time.Time{
+				{p.service().IPVS.ServiceKey, second}: p.Now.Add(-30 * time.Second),
 			}
 		}},
-		{"master-with-routes", vrrp.Master, func(f *Facts) { routed(f.Config) }},
-		{"backup-with-routes", vrrp.Backup, func(f *Facts) { routed(f.Config) }},
-		{"no-checks-is-up", vrrp.Master, func(f *Facts) {
-			clear(f.Up)
-			f.Config.Services[0].RealServers[0].Checks = nil
+		{"tunnels", vrrp.Master, func(p planCase) {
+			forward(p.service(), ipvs.Tunnel)
+			servers := p.service().RealServers
+			servers[0].Tunnel = ipvs.TunnelInfo{Type: ipvs.GUE, Port: 6080, Flags: ipvs.TunnelRemoteChecksum}
+			servers[1].Tunnel = ipvs.TunnelInfo{Type: ipvs.GRE, Flags: ipvs.TunnelChecksum}
 		}},
-		{"draining", vrrp.Master, func(f *Facts) {
-			service := &f.Config.Services[0]
+		{"mixed-methods", vrrp.Master, func(p planCase) {
+			servers := p.service().RealServers
+			servers[0].Forwarding, servers[1].Forwarding = ipvs.Tunnel, ipvs.Masquerade
+		}},
+		{"mark-with-snat", vrrp.Master, func(p planCase) {
+			p.Config.VRRP[0].ServeOnBackup = false
+			vip := p.Config.VRRP[0].VIPs[0].Addr
+			p.service().IPVS.ServiceKey = ipvs.ServiceKey{Family: ipvs.IPv4, Mark: 7}
+			p.service().Marks = []iptables.Mark{
+				{VIP: vip, Protocol: "tcp", First: 80, Last: 80, Mark: 7},
+				{VIP: vip, Protocol: "tcp", First: 8000, Last: 8080, Mark: 7},
+			}
+			forward(p.service(), ipvs.Masquerade)
+			p.service().SNAT = &config.SNAT{}
+		}},
+		{"snat", vrrp.Backup, func(p planCase) {
+			forward(p.service(), ipvs.Masquerade)
+			p.service().SNAT = &config.SNAT{Source: netip.MustParseAddr("192.0.2.50")}
+		}},
+		{"timeouts-and-sysctls", vrrp.Backup, func(p planCase) {
+			p.Config.IPVS.Timeouts = ipvs.Timeouts{TCP: 2 * time.Hour, UDP: time.Minute}
+			p.Config.IPVS.Sysctls = map[string]string{
+				"net.ipv4.vs.conn_reuse_mode": "1", "net.ipv4.vs.sloppy_tcp": "1",
+			}
+			p.Config.Sysctl.Manage = true
+		}},
+		{"sync-both-backup", vrrp.Backup, func(p planCase) { p.synced(config.SyncBoth) }},
+		{"sync-follow-master", vrrp.Master, func(p planCase) { p.synced(config.SyncFollow) }},
+		{"sync-follow-backup", vrrp.Backup, func(p planCase) { p.synced(config.SyncFollow) }},
+		{"sync-follow-lingering", vrrp.Backup, func(p planCase) {
+			p.synced(config.SyncFollow)
+			p.relinquished(3 * time.Second)
+		}},
+		{"sync-stopping-lingering", vrrp.Initialize, func(p planCase) {
+			p.synced(config.SyncBoth)
+			p.Stopping = true
+			p.relinquished(3 * time.Second)
+		}},
+		{"sync-stopping-after-linger", vrrp.Initialize, func(p planCase) {
+			p.synced(config.SyncBoth)
+			p.Stopping = true
+			p.relinquished(4 * time.Second)
+		}},
+		{"keep-connections-master", vrrp.Master, planCase.keeping},
+		{"keep-connections-backup", vrrp.Backup, planCase.keeping},
+		{"keep-connections-lingering", vrrp.Backup, func(p planCase) {
+			p.keeping()
+			p.relinquished(time.Second)
+		}},
+		{"keep-connections-stopping-lingering", vrrp.Initialize, func(p planCase) {
+			p.keeping()
+			p.Stopping = true
+			p.Sysctls = map[string]string{backupOnly: "0", "net.ipv4.conf.all.arp_ignore": "0"}
+			p.relinquished(time.Second)
+		}},
+		{"keep-connections-stopped", vrrp.Initialize, func(p planCase) {
+			p.keeping()
+			p.Stopping = true
+			p.Sysctls = map[string]string{backupOnly: "0", "net.ipv4.conf.all.arp_ignore": "0"}
+		}},
+		{"accept-dr", vrrp.Backup, func(p planCase) {
+			p.Config.Services, p.Config.VRRP = nil, nil
+			p.Config.Accept = []config.Accept{{
+				VIPs:       []netip.Addr{netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")},
+				Forwarding: ipvs.DirectRoute,
+			}}
+		}},
+		{"accept-tun-stopping", vrrp.Backup, func(p planCase) {
+			p.Config.Services, p.Config.VRRP, p.Stopping = nil, nil, true
+			p.Config.Accept = []config.Accept{{
+				VIPs: []netip.Addr{netip.MustParseAddr("192.0.2.100")}, Forwarding: ipvs.Tunnel,
+				Decapsulations: []netif.Decapsulation{
+					{Encapsulation: netif.IPIP}, {Encapsulation: netif.GUE, Port: 6080},
+				},
+			}}
+		}},
+		{"master-with-routes", vrrp.Master, func(p planCase) { routed(p.Config) }},
+		{"backup-with-routes", vrrp.Backup, func(p planCase) { routed(p.Config) }},
+		{"no-checks-is-up", vrrp.Master, func(p planCase) {
+			clear(p.up)
+			p.service().RealServers[0].Checks = nil
+		}},
+		{"draining", vrrp.Master, func(p planCase) {
+			service := p.service()
 			service.RealServers = service.RealServers[:1]
-			f.Draining = map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination{
+			p.Draining = map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination{
 				service.IPVS.ServiceKey: {second: {Address: second, Forwarding: ipvs.DirectRoute, Weight: 1}},
 			}
 		}},
-		{"nat-managed-sysctls", vrrp.Master, func(f *Facts) {
-			f.Config.Sysctl.Manage = true
-			f.Config.VRRP[0].ServeOnBackup = false
-			forward(&f.Config.Services[0], ipvs.Masquerade)
-			f.Config.Services[0].OnFailure = config.Remove
-			f.Config.Services[0].IPVS.Flags = ipvs.Persistent
-			f.Config.Services[0].IPVS.Timeout = 5 * time.Minute
+		{"nat-managed-sysctls", vrrp.Master, func(p planCase) {
+			p.Config.Sysctl.Manage = true
+			p.Config.VRRP[0].ServeOnBackup = false
+			forward(p.service(), ipvs.Masquerade)
+			p.service().OnFailure = config.Remove
+			p.service().IPVS.Flags = ipvs.Persistent
+			p.service().IPVS.Timeout = 5 * time.Minute
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := relayConfig()
-			facts := Facts{Config: c, Up: allUp(c), Roles: map[string]vrrp.Role{"relay": test.role}}
+			up := allUp(c)
+			facts := Facts{
+				Config: c, Up: upOf(up), Roles: map[string]vrrp.Role{"relay": test.role},
+				Now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC),
+			}
 			if test.change != nil {
-				test.change(&facts)
+				test.change(planCase{&facts, up})
 			}
 			golden(t, filepath.Join("testdata", "plan", test.name+".want"), Plan(facts).String())
 		})
@@ -164,15 +316,15 @@ func golden(t *testing.T, path, got string) {
 
 func TestPlanIsMasterOrRedirectedNeverBoth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := relayConfig()
+		c, up := relayConfig(), map[healthcheck.Spec]bool{}
 		facts := Facts{
 			Config:   c,
-			Up:       map[healthcheck.Spec]bool{},
+			Up:       upOf(up),
 			Roles:    map[string]vrrp.Role{"relay": vrrp.Role(rapid.IntRange(0, 3).Draw(t, "role"))},
 			Stopping: rapid.Bool().Draw(t, "stopping"),
 		}
 		for check := range allUp(c) {
-			facts.Up[check] = rapid.Bool().Draw(t, "up")
+			up[check] = rapid.Bool().Draw(t, "up")
 		}
 		want := Plan(facts)
 		vip := c.VRRP[0].VIPs[0].Addr

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
+	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/vrrp"
@@ -15,92 +18,168 @@ import (
 
 // observation is what the last reconciliation saw and did.
 type observation struct {
-	at       time.Time
-	snapshot Snapshot
-	have     State
-	foreign  []string
-	sysctls  []SysctlStatus
-	changes  int
-	err      error
-	ready    bool
-	reload   ReloadStatus
+	at      time.Time
+	foreign []string
+	sysctls []SysctlStatus
+	drift   []DriftStatus
+	changes int
+	err     error
+	ready   bool
+	reload  ReloadStatus
 	// settled is the configuration that has been applied completely, masters
 	// are the instances that were MASTER.
 	settled *config.Config
 	masters Set[string]
 }
 
-// reconcile reads the kernel, plans, and applies the difference. The work is
+// reconcile reads the kernel, plans, and applies the difference. What is planned
+// is everything if complete; otherwise only what may differ from the last plan,
+// so that a kernel with thousands of services at rest costs little. The work is
 // done without the lock: what changes meanwhile wakes the loop again.
-func (d *Director) reconcile(ctx context.Context, stopping bool) error {
-	facts, owned, changed := d.facts(stopping)
-	d.takeOver(ctx, facts)
-	snapshot, err := d.Kernel.Read(ctx, d.watchedSysctls(facts.Config))
+func (d *Director) reconcile(ctx context.Context, complete, stopping bool) error {
+	c, owned := d.derived.config, d.ownedNow()
+	d.takeOver(ctx, d.takeRoles(stopping))
+	snapshot, err := d.Kernel.Read(ctx, d.watchedSysctls())
 	if err != nil {
 		err = fmt.Errorf("read the kernel's state: %w", err)
-		d.observe(func(o *observation) { o.at, o.err = time.Now(), err }, err)
+		d.observe(func(o *observation) { o.at, o.err = time.Now(), err })
 		return err
 	}
-	facts.Draining = snapshot.Draining(facts.Config)
-	have := snapshot.State(owned)
-	ops := Diff(have, Plan(facts))
-	d.saveSysctls(ops, have)
-	done, err := Apply(ctx, d.Kernel, ops)
-	d.logOps(done, changed)
-	for _, op := range done {
-		op.applyTo(have)
+	differ := d.see(snapshot, owned)
+	touched := d.takeVerdicts()
+	var p pass
+	if complete || !d.view.left {
+		p = d.planAll(stopping)
+	} else {
+		p = d.planPart(d.unsettled(differ, touched))
 	}
+	err = d.carryOut(ctx, p)
 	d.observe(func(o *observation) {
-		o.at, o.err, o.snapshot, o.have = time.Now(), err, snapshot, have
-		o.changes += len(done)
-		o.masters = mastersOf(facts.Config, facts.Roles)
+		o.at, o.err = time.Now(), err
+		o.masters = mastersOf(c, p.facts.Roles)
 		o.foreign = snapshot.Foreign(owned)
-		o.sysctls = mismatches(facts.Config, have)
-	}, err)
-	if err == nil {
-		d.settled(facts)
+		o.sysctls = mismatches(d.derived.requirements, d.view.have)
+	})
+	if err == nil && p.keys == nil {
+		d.settled(c)
 	}
+	d.judgeServices(p.facts)
 	d.judgeVIPs(err)
-	d.arrived(done)
-	held := d.holdings(have)
+	held := d.holdings(d.view.have)
 	d.announcer.hold(held, time.Now())
 	d.conflicts.hold(held, time.Now())
 	return err
 }
 
-// facts collects what Plan decides from.
-func (d *Director) facts(stopping bool) (Facts, Owned, bool) {
+// pass is one planning: of all, or of some services.
+type pass struct {
+	facts Facts
+	// have and want hold no services but keys, unless keys is nil.
+	have, want State
+	keys       Set[ipvs.ServiceKey]
+}
+
+// planAll plans everything.
+func (d *Director) planAll(stopping bool) pass {
+	d.setDraining(d.view.snapshot.Draining(d.derived.config))
+	facts := d.facts(stopping)
+	return pass{facts: facts, have: d.view.have, want: Plan(facts)}
+}
+
+// planPart plans these services; the rest is as it was planned last.
+func (d *Director) planPart(keys Set[ipvs.ServiceKey]) pass {
+	services := d.derived.servicesIn(keys)
+	part := *d.derived.config
+	part.Services = services
+	found := drained(d.view.snapshot, &part, keys)
+	draining := maps.Clone(d.view.draining)
+	for key := range keys {
+		delete(draining, key)
+	}
+	maps.Copy(draining, found)
+	d.setDraining(draining)
+
+	p := pass{facts: d.partFacts(services), keys: keys, have: d.view.have.only(keys)}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	facts := Facts{
-		Config:   d.config,
-		Roles:    map[string]vrrp.Role{},
-		Up:       map[healthcheck.Spec]bool{},
-		Sysctls:  maps.Clone(d.sysctls),
-		Stopping: stopping,
+	p.facts.Roles = d.roles()
+	d.mu.Unlock()
+	p.want = d.view.expected
+	p.want.Services = servicesOnly(p.facts)
+	return p
+}
+
+func (d *Director) setDraining(draining map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination) {
+	if draining == nil {
+		draining = map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination{}
 	}
-	for name, instance := range d.instances {
-		facts.Roles[name] = instance.role
+	d.view.draining = draining
+}
+
+// unsettled are the services that may have to be other than they were left:
+// their verdicts or weights change, they drain, or somebody changed them.
+func (d *Director) unsettled(differ Set[ipvs.ServiceKey], touched []int) Set[ipvs.ServiceKey] {
+	keys := differ
+	for _, n := range touched {
+		keys.Add(d.derived.config.Services[n].IPVS.ServiceKey)
 	}
-	for spec, status := range d.pool.All() {
-		facts.Up[spec] = status.Up
+	for key := range d.recovered {
+		keys.Add(key.Service)
 	}
-	owned := d.owned.Clone()
-	changed := d.changed || stopping
-	d.changed = false
-	return facts, owned, changed
+	for key := range d.view.draining {
+		keys.Add(key)
+	}
+	for key := range d.view.drifted {
+		keys.Add(key)
+	}
+	return keys
+}
+
+// carryOut brings the kernel from what a pass has to what it wants. What somebody
+// else changed is put right, or reported where the configuration says so.
+func (d *Director) carryOut(ctx context.Context, p pass) error {
+	ops := Diff(p.have, p.want)
+	report := reportsDrift(p.facts.Config)
+	var own, drift []Op
+	if report {
+		ops, drift = d.sort(ops, p)
+	}
+	d.saveSysctls(ops, p.have)
+	done, err := Apply(ctx, d.Kernel, ops)
+	var reported []DriftStatus
+	if report {
+		own = done
+		reported = d.reportDrift(drift, p.have)
+	} else {
+		own, drift = d.sort(done, p)
+		d.logRepaired(drift, p.have)
+	}
+	d.logChanged(own)
+	d.view.drifted = servicesOf(drift)
+	d.did(done)
+	d.observe(func(o *observation) { o.changes += len(done); o.drift = reported })
+	if err == nil {
+		d.leave(p.want, p.keys)
+	}
+	d.arrived(done)
+	return err
+}
+
+// sort splits the operations of a pass. At the first one all are lvsd's own:
+// what a predecessor left is no drift.
+func (d *Director) sort(ops []Op, p pass) (own, drift []Op) {
+	if !d.view.left {
+		return ops, nil
+	}
+	keys := servicesOf(ops)
+	return split(ops, d.view.expected.only(keys), p.want.only(keys))
 }
 
 // observe records the outcome and logs what is new in it.
-func (d *Director) observe(record func(*observation), err error) {
+func (d *Director) observe(record func(*observation)) {
 	d.mu.Lock()
 	old := d.status
 	record(&d.status)
 	now := d.status
-	if err != nil {
-		// What could not be applied now is not drift when it is tried again.
-		d.changed = true
-	}
 	d.mu.Unlock()
 
 	if text := errorText(now.err); text != errorText(old.err) {
@@ -130,22 +209,41 @@ func errorText(err error) string {
 	return err.Error()
 }
 
+// manyServices is from when on what a configuration takes once is worth giving
+// back to the system.
+const manyServices = 500
+
 // settled drops what a complete reconciliation has made obsolete: ownership of
 // what an earlier configuration named, and saved kernel parameters that have
 // their old value again.
-func (d *Director) settled(f Facts) {
-	required := SetOf(requiredSysctls(f.Config)...)
+func (d *Director) settled(c *config.Config) {
+	if len(c.Services) >= manyServices && d.lastSettled() != c {
+		// What it took to read the file and to plan everything once is not
+		// needed again soon; the collector alone would keep it for minutes.
+		d.retired.Go(debug.FreeOSMemory)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.status.settled = f.Config
-	if d.config == f.Config {
-		d.owned = OwnedBy(f.Config)
+	if d.status.settled != c && d.config == c {
+		d.owned = OwnedBy(c)
 	}
+	d.status.settled = c
+	if len(d.sysctls) == 0 {
+		return
+	}
+	set := setSysctls(c)
 	for name := range d.sysctls {
-		if !required.Has(name) || !f.Config.Sysctl.Manage {
+		if !set.Has(name) {
 			delete(d.sysctls, name)
+			delete(d.view.expected.Sysctls, name)
 		}
 	}
+}
+
+func (d *Director) lastSettled() *config.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.status.settled
 }
 
 // saveSysctls remembers the values that are about to be replaced.
@@ -163,15 +261,17 @@ func (d *Director) saveSysctls(ops []Op, have State) {
 	}
 }
 
-// logOps tells what was changed; without a reason of lvsd's own, somebody else
-// changed the kernel and it was repaired.
-func (d *Director) logOps(done []Op, changed bool) {
+// logChanged tells what was changed for reasons of lvsd's own.
+func (d *Director) logChanged(done []Op) {
 	for _, op := range done {
-		if changed {
-			d.Log.Info("changed", "op", op.String())
-		} else {
-			d.Log.Warn("repaired what somebody else changed", "op", op.String())
-		}
+		d.Log.Info("changed", "op", op.String())
+	}
+}
+
+// logRepaired tells what somebody else had changed and was put right.
+func (d *Director) logRepaired(done []Op, have State) {
+	for _, op := range done {
+		d.Log.Warn("repaired what somebody else changed", "found", found(have, op), "op", op.String())
 	}
 }
 
@@ -196,20 +296,18 @@ func (d *Director) holdings(have State) map[netif.Address]holding {
 	return held
 }
 
-// requiredSysctls are the names of what c requires.
-func requiredSysctls(c *config.Config) []string {
-	var names []string
-	for _, requirement := range Requirements(c) {
-		names = append(names, requirement.Name)
-	}
-	return names
-}
-
-// watchedSysctls are the required ones and those to be put back.
-func (d *Director) watchedSysctls(c *config.Config) []string {
+// watchedSysctls are the required ones, those that are set and those to be put
+// back.
+func (d *Director) watchedSysctls() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	names := SetOf(requiredSysctls(c)...)
+	names := Set[string]{}
+	for _, r := range d.derived.requirements {
+		names.Add(r.Name)
+	}
+	for name := range setSysctls(d.derived.config) {
+		names.Add(name)
+	}
 	for name := range d.sysctls {
 		names.Add(name)
 	}
@@ -217,9 +315,9 @@ func (d *Director) watchedSysctls(c *config.Config) []string {
 }
 
 // mismatches are the required kernel parameters that have another value.
-func mismatches(c *config.Config, have State) []SysctlStatus {
+func mismatches(required []Requirement, have State) []SysctlStatus {
 	var wrong []SysctlStatus
-	for _, r := range Requirements(c) {
+	for _, r := range required {
 		if have.Sysctls[r.Name] != r.Value {
 			wrong = append(wrong, SysctlStatus{Name: r.Name, Have: have.Sysctls[r.Name], Want: r.Value, Why: r.Why})
 		}
@@ -235,7 +333,7 @@ func (s State) verdicts(c *config.Config) map[healthcheck.Spec]bool {
 	for _, service := range c.Services {
 		present := s.Services[service.IPVS.ServiceKey]
 		for _, server := range service.RealServers {
-			destination, there := present.RealServers[server.Address]
+			destination, there := present.realServer(server.Address)
 			if !there || server.Weight == 0 {
 				continue
 			}

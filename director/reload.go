@@ -19,6 +19,7 @@ type reloadRequest struct {
 // checks and ownership are the new ones; the kernel follows at once. Only what
 // differs changes: an instance keeps its role and a check its history.
 func (d *Director) Reload(ctx context.Context, c *config.Config) error {
+	d.names.resolve(ctx, c.Names(), firstLookups)
 	request := reloadRequest{config: c, done: make(chan error, 1)}
 	select {
 	case d.reloads <- request:
@@ -38,7 +39,7 @@ func (d *Director) ReloadFailed(err error) {
 // apply goes over to the configuration of the request, in the loop's goroutine,
 // or changes nothing if the kernel cannot do what it needs.
 func (d *Director) apply(background context.Context, request reloadRequest) {
-	if err := d.Kernel.Prepare(request.config); err != nil {
+	if err := d.Kernel.Prepare(d.addressed(request.config)); err != nil {
 		request.done <- err
 		return
 	}
@@ -50,18 +51,15 @@ func (d *Director) apply(background context.Context, request reloadRequest) {
 	request.done <- err
 }
 
-// replace goes over to c. What links and trackers mean is not looked at while
-// only half of it is new.
-func (d *Director) replace(background context.Context, c *config.Config) error {
+// replace goes over to a configuration as read. What links and trackers mean is
+// not looked at while only half of it is new.
+func (d *Director) replace(background context.Context, file *config.Config) error {
 	d.evaluating.Lock()
 	defer d.evaluating.Unlock()
-	d.mu.Lock()
-	d.config = c
-	d.owned.Merge(OwnedBy(c))
-	d.changed = true
-	have := d.status.have
-	d.mu.Unlock()
-	err := d.check(c, have)
+	d.configure(file)
+	c := d.derived.config
+	err := d.check(c, d.view.have)
+	d.setStandings(background, c)
 	gone := d.setGroups(background, c)
 	err = errors.Join(err, d.replaceInstances(background, c))
 	for _, g := range gone {
@@ -145,6 +143,6 @@ func (d *Director) reconfigure(i *instance, next config.VRRP) error {
 	d.mu.Unlock()
 	// The router's own reckoning of the priority is not known here.
 	i.priority = 0
-	i.hooks.reconfigure(next.Hooks)
+	i.hooks.reconfigure(commands(next.Hooks))
 	return nil
 }

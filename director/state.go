@@ -68,10 +68,42 @@ type State struct {
 	Sysctls map[string]string
 }
 
-// Service is a virtual service with its real servers.
+// Service is a virtual service with its real servers, which are sorted by
+// address and each there once.
 type Service struct {
 	ipvs.Service
-	RealServers map[netip.AddrPort]ipvs.Destination
+	RealServers []ipvs.Destination
+}
+
+// equal reports whether the kernel need not be told of anything to make of one
+// the other.
+func (s Service) equal(other Service) bool {
+	return s.Service == other.Service && slices.Equal(s.RealServers, other.RealServers)
+}
+
+// find returns where the real server is, or where it would be.
+func (s Service) find(address netip.AddrPort) (i int, there bool) {
+	return slices.BinarySearchFunc(s.RealServers, address, func(d ipvs.Destination, a netip.AddrPort) int {
+		return d.Address.Compare(a)
+	})
+}
+
+// realServer returns the real server with the address, if there is one.
+func (s Service) realServer(address netip.AddrPort) (server ipvs.Destination, there bool) {
+	if i, there := s.find(address); there {
+		return s.RealServers[i], true
+	}
+	return ipvs.Destination{}, false
+}
+
+// sortServers puts real servers into the order of Service. Of several with one
+// address the first one stays.
+func sortServers(servers []ipvs.Destination) []ipvs.Destination {
+	byAddress := func(a, b ipvs.Destination) int { return a.Address.Compare(b.Address) }
+	if !slices.IsSortedFunc(servers, byAddress) {
+		slices.SortStableFunc(servers, byAddress)
+	}
+	return slices.CompactFunc(servers, func(a, b ipvs.Destination) bool { return a.Address == b.Address })
 }
 
 // Timeout is one of the kernel's timeouts of idle connections (ip_vs_timeout_user).
@@ -124,7 +156,7 @@ func (s State) Clone() State {
 		Sysctls:        maps.Clone(s.Sysctls),
 	}
 	for key, service := range s.Services {
-		service.RealServers = maps.Clone(service.RealServers)
+		service.RealServers = slices.Clone(service.RealServers)
 		c.Services[key] = service
 	}
 	return c
@@ -146,12 +178,16 @@ func (s State) String() string {
 
 // compareKeys orders services for people: by family, mark, protocol, address.
 func compareKeys(a, b ipvs.ServiceKey) int {
-	return cmp.Or(
-		cmp.Compare(a.Family, b.Family),
-		cmp.Compare(a.Mark, b.Mark),
-		cmp.Compare(a.Protocol, b.Protocol),
-		a.Address.Compare(b.Address),
-	)
+	switch {
+	case a.Family != b.Family:
+		return cmp.Compare(a.Family, b.Family)
+	case a.Mark != b.Mark:
+		return cmp.Compare(a.Mark, b.Mark)
+	case a.Protocol != b.Protocol:
+		return cmp.Compare(a.Protocol, b.Protocol)
+	default:
+		return a.Address.Compare(b.Address)
+	}
 }
 
 func compareVIPs(a, b netif.VIP) int {
@@ -189,6 +225,25 @@ func compareRedirects(a, b iptables.Redirect) int {
 		cmp.Compare(a.Protocol, b.Protocol),
 		cmp.Compare(a.Port, b.Port),
 		compareBool(a.NewOnly, b.NewOnly),
+	)
+}
+
+func compareMarks(a, b iptables.Mark) int {
+	return cmp.Or(
+		a.VIP.Compare(b.VIP),
+		cmp.Compare(a.Protocol, b.Protocol),
+		cmp.Compare(a.First, b.First),
+		cmp.Compare(a.Last, b.Last),
+		cmp.Compare(a.Mark, b.Mark),
+	)
+}
+
+func compareSNATs(a, b iptables.SNAT) int {
+	return cmp.Or(
+		a.VIP.Compare(b.VIP),
+		cmp.Compare(a.Protocol, b.Protocol),
+		cmp.Compare(a.Port, b.Port),
+		a.Source.Compare(b.Source),
 	)
 }
 

@@ -23,6 +23,12 @@ type Status struct {
 	Services []ServiceStatus `json:"services"`
 	// Conflicts are the hosts that said they have a VIP of a MASTER here.
 	Conflicts []ConflictStatus `json:"conflicts"`
+	// Drift is what somebody else changed and lvsd leaves, as on_drift says.
+	Drift []DriftStatus `json:"drift"`
+	// Daemons are the synchronisation daemons that run.
+	Daemons []DaemonStatus `json:"sync_daemons"`
+	// Hosts are the host names of real servers.
+	Hosts []HostStatus `json:"hosts"`
 	// Foreign is what stands in the kernel beside lvsd's own, left alone.
 	Foreign []string `json:"foreign"`
 	// Sysctls are the kernel parameters that are not as they should be.
@@ -187,14 +193,55 @@ type VIPStatus struct {
 	Redirected bool `json:"redirected"`
 }
 
+// DriftStatus is one change by somebody else.
+type DriftStatus struct {
+	// Found is what was found instead: "weight 7", "absent".
+	Found string `json:"found"`
+	// Op is the command that would put it right.
+	Op    string    `json:"op"`
+	Since time.Time `json:"since"`
+}
+
+// DaemonStatus is one synchronisation daemon.
+type DaemonStatus struct {
+	// State is "master", which sends, or "backup", which receives.
+	State     string `json:"state"`
+	Interface string `json:"interface"`
+	ID        int    `json:"id"`
+}
+
+// HostStatus is a host name that real servers are given by.
+type HostStatus struct {
+	Host      string   `json:"host"`
+	Addresses []string `json:"addresses"`
+	// At is when the addresses were last confirmed; zero is by a predecessor,
+	// or never.
+	At time.Time `json:"at"`
+	// Error is why the last lookup failed: the addresses are old, then.
+	Error string `json:"error,omitempty"`
+}
+
+// QuorumStatus is how a virtual service stands against its quorum.
+type QuorumStatus struct {
+	// Needed is the least sum of weights, Up what is up.
+	Needed int `json:"needed"`
+	Up     int `json:"up"`
+	// Quorate is the answer, with the hysteresis, Since when it stands.
+	Quorate bool      `json:"quorate"`
+	Since   time.Time `json:"since"`
+}
+
 // ServiceStatus is one virtual service.
 type ServiceStatus struct {
-	Name       string `json:"name"`
-	Service    string `json:"service"`
-	Scheduler  string `json:"scheduler"`
-	Forwarding string `json:"forwarding"`
-	Up         int    `json:"servers_up"`
-	// Sorry tells that the sorry server is in use.
+	Name       string       `json:"name"`
+	Service    string       `json:"service"`
+	Scheduler  string       `json:"scheduler"`
+	Forwarding string       `json:"forwarding"`
+	Up         int          `json:"servers_up"`
+	Quorum     QuorumStatus `json:"quorum"`
+	// SorryServer is its address; empty if there is none. Sorry tells that it is
+	// in use.
+	SorryServer string             `json:"sorry_server,omitempty"`
 	Sorry       bool               `json:"sorry_server_in_use"`
 	RealServers []RealServerStatus `json:"real_servers"`
 }
@@ -205,13 +252,30 @@ type RealServerStatus struct {
 	// State is "up", "down", "unknown" (not yet checked) or "draining".
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
-	// Weight is the configured one, KernelWeight the one in force; -1 is not in
-	// the kernel's table.
-	Weight       int           `json:"weight"`
-	KernelWeight int           `json:"kernel_weight"`
-	Active       uint32        `json:"active_connections"`
-	Inactive     uint32        `json:"inactive_connections"`
-	Checks       []CheckStatus `json:"checks"`
+	// Host is the name that the file gives it by; empty if it gives an address.
+	Host string `json:"host,omitempty"`
+	// Weight is the one to have while up: as configured, and as checks of the
+	// weight have it. KernelWeight is the one in force; -1 is not in the kernel's
+	// table.
+	Weight       int `json:"weight"`
+	KernelWeight int `json:"kernel_weight"`
+	// Configured is the weight in the file.
+	Configured int `json:"configured_weight"`
+	// SlowStart tells that the weight rises until then; zero if it does not.
+	SlowStart time.Time     `json:"slow_start_until,omitzero"`
+	Active    uint32        `json:"active_connections"`
+	Inactive  uint32        `json:"inactive_connections"`
+	Checks    []CheckStatus `json:"checks"`
+	// WeightChecks change the weight and nothing else.
+	WeightChecks []WeightCheckStatus `json:"weight_checks,omitempty"`
+}
+
+// WeightCheckStatus is a check that makes the weight depend on its result.
+type WeightCheckStatus struct {
+	CheckStatus
+	// Change is what it adds while it passes, or, negative, takes away while it
+	// does not.
+	Change int `json:"weight"`
 }
 
 // CheckStatus is one check of a real server.

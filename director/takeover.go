@@ -24,11 +24,12 @@ func (d *Director) takeOver(ctx context.Context, facts Facts) {
 	}
 	// To ask the kernel again takes longer than to add a VIP.
 	have := NewState()
-	d.mu.Lock()
-	have.VIPs = maps.Clone(d.status.have.VIPs)
-	d.mu.Unlock()
+	have.VIPs = maps.Clone(d.view.have.VIPs)
+	have.Sysctls = maps.Clone(d.view.have.Sysctls)
+	needed := diffTakeOver(have, want)
+	d.saveSysctls(needed, have)
 	var all []Op
-	for ops := range slices.Chunk(diffVIPs(have, want).coming, takeOverChunk) {
+	for ops := range slices.Chunk(needed, takeOverChunk) {
 		done, _ := Apply(ctx, d.Kernel, ops)
 		for _, op := range done {
 			op.applyTo(have)
@@ -37,7 +38,7 @@ func (d *Director) takeOver(ctx context.Context, facts Facts) {
 		d.tell(have)
 		all = append(all, done...)
 	}
-	d.logOps(all, true)
+	d.logChanged(all)
 }
 
 // takeOverChunk is how many VIPs are put in place before they are announced:
@@ -66,13 +67,11 @@ func (d *Director) newlyWanted(facts Facts) State {
 	if facts.Stopping || d.status.settled != facts.Config {
 		return want
 	}
-	for _, instance := range facts.Config.VRRP {
+	for i := range facts.Config.VRRP {
+		instance := &facts.Config.VRRP[i]
 		name := instance.Router.Name
-		if facts.Roles[name] != vrrp.Master || d.status.masters.Has(name) {
-			continue
-		}
-		for _, vip := range instance.VIPs {
-			want.VIPs.Add(vip.VIP)
+		if facts.Roles[name] == vrrp.Master && !d.status.masters.Has(name) {
+			planTakeOver(want, instance)
 		}
 	}
 	return want
@@ -92,10 +91,8 @@ func mastersOf(c *config.Config, roles map[string]vrrp.Role) Set[string] {
 // withheld are the VIPs that neighbours must not be told of yet: a rule takes
 // every packet to them, also those of connections that IPVS knows.
 func (d *Director) withheld() Set[netip.Addr] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	vips := Set[netip.Addr]{}
-	for rule := range d.status.have.Redirects {
+	for rule := range d.view.have.Redirects {
 		if !rule.NewOnly {
 			vips.Add(rule.VIP)
 		}

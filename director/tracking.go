@@ -28,10 +28,10 @@ type tracker struct {
 // sources are what trackers get their findings from.
 type sources struct {
 	// runners are those that package track runs.
-	runners  map[string]track.Status
-	checks   map[healthcheck.Spec]healthcheck.Status
-	services []config.VirtualService
-	links    *links
+	runners map[string]track.Status
+	check   func(healthcheck.Spec) healthcheck.Status
+	service func(name string) (config.VirtualService, bool)
+	links   *links
 }
 
 // find asks what the tracker is now.
@@ -40,13 +40,11 @@ func (s sources) find(t config.Tracker) finding {
 	case config.TrackInterface:
 		return s.links.find(t.Interface)
 	case config.TrackService:
-		for _, service := range s.services {
-			if service.Name == t.Service {
-				return findService(service, t.Quorum, s.checks)
-			}
+		if service, ok := s.service(t.Service); ok {
+			return findService(service, t.Quorum, s.check)
 		}
 	case config.TrackCheck:
-		return findCheck(s.checks[t.Check])
+		return findCheck(s.check(t.Check))
 	case config.TrackScript, config.TrackProcess, config.TrackFile:
 		status := s.runners[t.Name]
 		return finding{State: status.State, Value: status.Value, Reason: status.Reason}
@@ -56,11 +54,11 @@ func (s sources) find(t config.Tracker) finding {
 
 // findService weighs the real servers that are up against the quorum. Those
 // without an answer leave it open, if they could decide.
-func findService(service config.VirtualService, quorum int, checks map[healthcheck.Spec]healthcheck.Status) finding {
+func findService(service config.VirtualService, quorum int, check func(healthcheck.Spec) healthcheck.Status) finding {
 	up, open, total := 0, 0, 0
 	for _, server := range service.RealServers {
 		total += server.Weight
-		switch serverState(server, checks) {
+		switch serverState(server, check) {
 		case track.Up:
 			up += server.Weight
 		case track.Unknown:
@@ -80,10 +78,10 @@ func findService(service config.VirtualService, quorum int, checks map[healthche
 
 // serverState is Up as Plan takes it; otherwise Unknown if no check says down
 // and one has no answer.
-func serverState(server config.RealServer, checks map[healthcheck.Spec]healthcheck.Status) track.State {
+func serverState(server config.RealServer, ask func(healthcheck.Spec) healthcheck.Status) track.State {
 	state := track.Up
 	for _, spec := range server.Checks {
-		switch check := checks[spec]; {
+		switch check := ask(spec); {
 		case check.State == healthcheck.Down:
 			return track.Down
 		case check.State == healthcheck.Unknown && !(check.Up && check.Inherited):

@@ -1,5 +1,5 @@
-// Command lvsd is the director daemon and its tools: run, check, list, status,
-// adverts, vrrp.
+// Command lvsd is the director daemon and its tools: run, check, plan, apply,
+// list, status, adverts, vrrp.
 package main
 
 import (
@@ -22,6 +22,8 @@ const (
 	exitUsage      = 2
 	exitNotRunning = 3
 	exitPermission = 5
+	// exitChanges is plan's: there is something to do. See plainCodes.
+	exitChanges = 2
 )
 
 func main() {
@@ -34,11 +36,17 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	root.SetArgs(append([]string{}, arguments...)) // of nil, cobra makes os.Args
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
+	if code := outcome(0); errors.As(err, &code) {
+		return int(code)
+	}
 	fmt.Fprintln(stderr, err)
+	if hasPlainCodes(command) {
+		return exitFailed
+	}
 	return exitCode(err)
 }
 
@@ -56,7 +64,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\n%s", err, command.UsageString())}
 	})
-	root.AddCommand(newRun(), newCheck(), newList(), newStatus(), newAdverts(), newVRRP())
+	root.AddCommand(newRun(), newCheck(), newPlan(), newApply(), newList(), newStatus(), newAdverts(), newVRRP())
 	return root
 }
 
@@ -77,6 +85,20 @@ func knownCommand(parent *cobra.Command, arguments []string) error {
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// outcome is an exit code that says something and is no failure: nothing is
+// printed.
+type outcome int
+
+func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
+
+// plainCodes makes every error of the command exitFailed, those of usage
+// included: its other codes say something else.
+func plainCodes(command *cobra.Command) {
+	command.Annotations = map[string]string{"codes": "plain"}
+}
+
+func hasPlainCodes(command *cobra.Command) bool { return command.Annotations["codes"] == "plain" }
 
 func exitCode(err error) int {
 	switch {

@@ -52,6 +52,11 @@ func registerRunDirectory(command *cobra.Command, directory *string) {
 		"`DIRECTORY` of the control socket and the state file, on tmpfs")
 }
 
+func registerStateDirectory(command *cobra.Command, directory *string) {
+	command.Flags().StringVar(directory, "state-dir", defaultStateDirectory,
+		"`DIRECTORY` of what is kept over boots: which instances are held")
+}
+
 func newRun() *cobra.Command {
 	var flags runFlags
 	command := &cobra.Command{
@@ -78,8 +83,7 @@ func newRun() *cobra.Command {
 	}
 	flags.file.register(command)
 	registerRunDirectory(command, &flags.runDirectory)
-	command.Flags().StringVar(&flags.stateDirectory, "state-dir", defaultStateDirectory,
-		"`DIRECTORY` of what is kept over boots: which instances are held")
+	registerStateDirectory(command, &flags.stateDirectory)
 	command.Flags().StringVar(&flags.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	command.Flags().BoolVar(&flags.debug, "debug", false, "log more")
 	return command
@@ -129,7 +133,7 @@ func serve(ctx context.Context, d *director.Director, flags runFlags, log *slog.
 	defer others.Wait()
 	defer stopOthers()
 	others.Go(func() {
-		if err := control.Serve(otherContext, socket, d); err != nil {
+		if err := control.Serve(otherContext, socket, planner{d, flags.file}); err != nil {
 			log.Error("the control socket does not answer any more", "err", err)
 		}
 	})

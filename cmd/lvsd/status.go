@@ -55,13 +55,18 @@ func writeStatus(w io.Writer, s director.Status, now time.Time) error {
 	}
 	writeInstances(&b, s, now)
 	writeTrackers(&b, s.Trackers, now)
-	for _, service := range s.Services {
-		writeService(&b, service, now)
+	for _, daemon := range s.Daemons {
+		fmt.Fprintf(&b, "connections are synchronised: %s on %s, id %d\n", daemon.State, daemon.Interface, daemon.ID)
 	}
+	writeServices(&b, s.Services, now)
+	writeHosts(&b, s.Hosts, now)
 	for _, c := range s.Conflicts {
 		if !c.Ended {
 			fmt.Fprintf(&b, "address conflict: %s on %s is also at %s, for %s\n", c.VIP, c.Interface, c.MAC, ago(now, c.First))
 		}
+	}
+	for _, drift := range s.Drift {
+		fmt.Fprintf(&b, "changed by somebody else %s ago, left alone: %s; to repair: %s\n", ago(now, drift.Since), drift.Found, drift.Op)
 	}
 	for _, foreign := range s.Foreign {
 		fmt.Fprintf(&b, "not lvsd's, left alone: %s\n", foreign)
@@ -153,51 +158,6 @@ func describeVIP(v director.VIPStatus) string {
 	default:
 		return "not held"
 	}
-}
-
-func writeService(b *strings.Builder, s director.ServiceStatus, now time.Time) {
-	fmt.Fprintf(b, "\n%s  %s  %s  %s  %d of %d up\n", s.Name, s.Service, s.Scheduler, s.Forwarding,
-		s.Up, len(s.RealServers))
-	if s.Sorry {
-		b.WriteString("  the sorry server is in use\n")
-	}
-	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "  REAL SERVER\tSTATE\tSINCE\tWEIGHT\tACTIVE\tINACTIVE\tLAST RESULT")
-	for _, server := range s.RealServers {
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%d\t%d\t%s\n", server.Address, server.State,
-			ago(now, server.Since), weight(server), server.Active, server.Inactive, lastResult(server))
-	}
-	_ = table.Flush()
-}
-
-// weight is the one in force, and the configured one if it differs.
-func weight(s director.RealServerStatus) string {
-	switch {
-	case s.KernelWeight < 0:
-		return "absent"
-	case s.KernelWeight != s.Weight && s.Weight > 0:
-		return fmt.Sprintf("%d (of %d)", s.KernelWeight, s.Weight)
-	default:
-		return fmt.Sprint(s.KernelWeight)
-	}
-}
-
-// lastResult is that of the check which decides: the first that is not up.
-func lastResult(s director.RealServerStatus) string {
-	if len(s.Checks) == 0 {
-		return "-"
-	}
-	deciding := s.Checks[0]
-	for _, check := range s.Checks {
-		if check.State != "up" {
-			deciding = check
-			break
-		}
-	}
-	if deciding.Code == "" {
-		return deciding.Kind + ": not yet checked"
-	}
-	return fmt.Sprintf("%s: %s %s", deciding.Kind, deciding.Code, deciding.Reason)
 }
 
 func orDash(s string) string {

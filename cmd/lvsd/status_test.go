@@ -29,7 +29,7 @@ func TestWriteStatus(t *testing.T) {
 			Faults: []string{"link: eth0 is down"},
 		}},
 		Services: []director.ServiceStatus{{
-			Name: "smtp", Service: "tcp 192.168.3.100:25", Scheduler: "wlc", Forwarding: "Route", Up: 1, Sorry: true,
+			Name: "smtp", Service: "tcp 192.168.3.100:25", Scheduler: "wlc", Forwarding: "Route", Up: 1, Sorry: true, SorryServer: "192.168.3.109:25",
 			RealServers: []director.RealServerStatus{
 				{
 					Address: "192.168.3.101:25", State: "up", Since: before(time.Hour), Weight: 1, KernelWeight: 1,
@@ -95,6 +95,59 @@ func TestWriteStatusOfInstances(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantGolden(t, "testdata/status-instances.want", b.String())
+}
+
+// TestWriteStatusOfServices: quorum, groups, host names, weights, drift.
+func TestWriteStatusOfServices(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	before := func(d time.Duration) time.Time { return now.Add(-d) }
+	up := []director.CheckStatus{{Kind: "tcp", State: "up", Code: "L4OK"}}
+	web := func(address string) director.ServiceStatus {
+		return director.ServiceStatus{
+			Name: "web", Service: "tcp " + address, Scheduler: "mh", Forwarding: "Tunnel", Up: 3,
+			Quorum: director.QuorumStatus{Needed: 8, Up: 12, Quorate: true, Since: before(time.Hour)},
+			RealServers: []director.RealServerStatus{
+				{
+					Address: "192.0.2.11:80", Host: "web.example", State: "up", Since: before(time.Hour), Weight: 5,
+					KernelWeight: 5, Configured: 5, Active: 10, Inactive: 1, Checks: up,
+				},
+				{
+					Address: "192.0.2.12:80", State: "up", Since: before(3 * time.Second), Weight: 5, KernelWeight: 2,
+					Configured: 5, SlowStart: now.Add(7 * time.Second), Active: 1, Checks: up,
+				},
+				{
+					Address: "192.0.2.13:80", State: "up", Since: before(time.Hour), Weight: 2, KernelWeight: 2,
+					Configured: 5, Checks: up,
+					WeightChecks: []director.WeightCheckStatus{{CheckStatus: up[0], Change: -3}},
+				},
+			},
+		}
+	}
+	status := director.Status{
+		RouterID: "lb1", Version: "v1.2.3", PID: 42, Started: before(time.Hour), Ready: true,
+		Daemons: []director.DaemonStatus{{State: "master", Interface: "eth1", ID: 11}, {State: "backup", Interface: "eth1", ID: 11}},
+		Services: []director.ServiceStatus{
+			web("192.0.2.1:80"), web("192.0.2.2:80"), web("192.0.2.3:80"), web("192.0.2.4:80"), web("192.0.2.5:80"),
+			{
+				Name: "dns", Service: "udp 192.0.2.1:53", Scheduler: "rr", Forwarding: "Masq",
+				Quorum: director.QuorumStatus{Needed: 1, Since: before(10 * time.Second)},
+				Sorry:  true, SorryServer: "192.0.2.99:53",
+			},
+		},
+		Hosts: []director.HostStatus{
+			{Host: "web.example", Addresses: []string{"192.0.2.11"}, At: before(5 * time.Minute), Error: "server misbehaving"},
+			{Host: "fine.example", Addresses: []string{"192.0.2.14"}, At: before(time.Second)},
+			{Host: "absent.example", Error: "no such host"},
+		},
+		Drift: []director.DriftStatus{{
+			Found: "weight 7", Op: "ipvsadm -e -t 192.0.2.1:80 -r 192.0.2.11:80 -i -w 5", Since: before(time.Minute),
+		}},
+	}
+	var b strings.Builder
+	if err := writeStatus(&b, status, now); err != nil {
+		t.Fatal(err)
+	}
+	wantGolden(t, "testdata/status-services.want", b.String())
 }
 
 // wantGolden compares text with a golden file.

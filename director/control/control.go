@@ -43,6 +43,9 @@ type Source interface {
 	// SetPriority sets the priority that tracking starts from, 1..254; 0 is as
 	// configured.
 	SetPriority(ctx context.Context, instance string, priority int) error
+	// Plan is what a reload would change. The error is *Error with CodeInvalidFile
+	// where the file is not valid.
+	Plan(ctx context.Context, request PlanRequest) (director.Preview, error)
 }
 
 // Listen creates the socket at path, replacing one that a killed daemon left.
@@ -72,6 +75,7 @@ func serve(ctx context.Context, l net.Listener, source Source, timeout time.Dura
 		writeJSON(w, http.StatusOK, source.Status())
 	})
 	registerVerbs(mux, source)
+	registerPlan(mux, source)
 	server := &http.Server{
 		Handler:        mux,
 		ReadTimeout:    timeout,

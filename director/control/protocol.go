@@ -23,6 +23,8 @@ const (
 	CodeNoTakeover = "no_takeover"
 	// CodeBadRequest: the request makes no sense.
 	CodeBadRequest = "bad_request"
+	// CodeInvalidFile: the configuration file is not valid.
+	CodeInvalidFile = "invalid_file"
 	// CodeFailed: the daemon could not do it.
 	CodeFailed = "failed"
 )

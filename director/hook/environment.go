@@ -32,6 +32,14 @@ func environment(e Event, configured map[string]string) []string {
 
 // whose are the variables that say what changed its state.
 func (e Event) whose() map[string]string {
+	if e.Service != "" {
+		return map[string]string{
+			"LVSD_SERVICE": e.Service,
+			"LVSD_SERVER":  e.Server,
+			"LVSD_QUORUM":  strconv.Itoa(e.Quorum),
+			"LVSD_WEIGHT":  strconv.Itoa(e.Weight),
+		}
+	}
 	if e.Group != "" {
 		return map[string]string{"LVSD_GROUP": e.Group}
 	}

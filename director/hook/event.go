@@ -14,12 +14,18 @@ const (
 	Stop   = "STOP"
 )
 
+// The states of a virtual service's quorum and of a real server.
+const (
+	Up   = "UP"
+	Down = "DOWN"
+)
+
 // DefaultTimeout bounds a command when Commands has no Timeout.
 const DefaultTimeout = 30 * time.Second
 
-// Commands are the commands of one instance or sync group, each an argument vector that
-// begins with an absolute path; an empty one is none. Whoever handed Commands
-// over must not change the slices and the map any more.
+// Commands are the commands of one instance, sync group or virtual service, each
+// an argument vector that begins with an absolute path; an empty one is none.
+// Whoever handed Commands over must not change the slices and the map any more.
 type Commands struct {
 	// Master, Backup, Fault and Stop run on entering that state, with exactly
 	// these arguments.
@@ -28,6 +34,11 @@ type Commands struct {
 	// instance's name, the state and the priority appended, or with "GROUP", the
 	// sync group's name, the state and 0: the arguments of keepalived's notify.
 	Any []string
+	// QuorumUp and QuorumDown run when a virtual service gains or loses its
+	// quorum, with "SERVICE", its name and the state appended; ServerUp and
+	// ServerDown on a change of a real server, with "SERVER", the service's name,
+	// the server's address and the state.
+	QuorumUp, QuorumDown, ServerUp, ServerDown []string
 	// Timeout bounds each single command; DefaultTimeout if not positive.
 	Timeout time.Duration
 	// Environment is added to the environment. It may replace inherited
@@ -35,16 +46,23 @@ type Commands struct {
 	Environment map[string]string
 }
 
-// Event is one change of state of an instance or a sync group.
+// Event is one change of state of an instance, a sync group, a virtual service or
+// a real server.
 type Event struct {
+	// Service is the name of the virtual service that changed, or whose real
+	// server Server did; empty in all others. Then the event tells of no
+	// instance, interface, VRID, priority and VIPs either.
+	Service, Server string
+	// Quorum is how much weight the service needs, Weight how much is up.
+	Quorum, Weight int
 	// Group is the name of the sync group that changed. Then the event tells of
 	// no instance, interface, VRID, priority and VIPs.
 	Group                         string
 	Instance, Interface, RouterID string
 	// VRID is 1..255.
 	VRID int
-	// State and Previous are Master, Backup, Fault or Stop. Previous is the
-	// instance's state before, which a hook has not seen if it was left out.
+	// State and Previous are Master, Backup, Fault or Stop; of a service Up or
+	// Down. Previous is the state before, which a hook has not seen if it was left out.
 	State, Previous string
 	// Priority is the effective one, 0..255.
 	Priority int
@@ -70,14 +88,20 @@ type Result struct {
 	// Output is the beginning of standard output and error together: at most
 	// command.MaxOutput bytes of printable UTF-8, newlines and tabs.
 	Output string
-	// Skipped counts the events left out before this one because it came while
-	// a command was running. Only the first result of an event carries it, so
+	// Skipped counts the events left out before this one because they waited
+	// while a command was running. Only the first result of an event carries it, so
 	// it may be summed up.
 	Skipped int
 }
 
 // argvs returns the commands that an event calls for, in order.
 func (c Commands) argvs(e Event) [][]string {
+	if e.Service != "" {
+		if argv := c.ofService(e); len(argv) > 0 {
+			return [][]string{slices.Concat(argv, e.positional())}
+		}
+		return nil
+	}
 	var all [][]string
 	if specific := c.specific(e.State); len(specific) > 0 {
 		all = append(all, specific)
@@ -88,8 +112,34 @@ func (c Commands) argvs(e Event) [][]string {
 	return all
 }
 
-// positional are the arguments that Any gets in addition.
+// Some reports whether there is any command.
+func (c Commands) Some() bool {
+	return len(c.Master)+len(c.Backup)+len(c.Fault)+len(c.Stop)+len(c.Any)+
+		len(c.QuorumUp)+len(c.QuorumDown)+len(c.ServerUp)+len(c.ServerDown) > 0
+}
+
+// ofService is the command for an event of a service.
+func (c Commands) ofService(e Event) []string {
+	switch {
+	case e.Server == "" && e.State == Up:
+		return c.QuorumUp
+	case e.Server == "":
+		return c.QuorumDown
+	case e.State == Up:
+		return c.ServerUp
+	default:
+		return c.ServerDown
+	}
+}
+
+// positional are the arguments that a command gets in addition.
 func (e Event) positional() []string {
+	switch {
+	case e.Server != "":
+		return []string{"SERVER", e.Service, e.Server, e.State}
+	case e.Service != "":
+		return []string{"SERVICE", e.Service, e.State}
+	}
 	if e.Group != "" {
 		return []string{"GROUP", e.Group, e.State, "0"}
 	}

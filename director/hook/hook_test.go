@@ -90,8 +90,19 @@ type bench struct {
 
 func newBench(t *testing.T, c Commands) *bench {
 	t.Helper()
+	b := newUnstarted(c)
+	b.start(t)
+	return b
+}
+
+// newUnstarted is a bench whose Runner does not run yet.
+func newUnstarted(c Commands) *bench {
 	results := make(chan Result, 1000)
-	b := &bench{New(c, func(r Result) { results <- r }), results}
+	return &bench{New(c, func(r Result) { results <- r }), results}
+}
+
+func (b *bench) start(t *testing.T) {
+	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- b.Run(context.Background()) }()
 	t.Cleanup(func() {
@@ -102,7 +113,6 @@ func newBench(t *testing.T, c Commands) *bench {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return b
 }
 
 // finish waits for all that was notified and returns what has not been read of

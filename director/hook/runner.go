@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,9 +15,13 @@ import (
 // the context given to Finish had ended.
 var ErrAbandoned = errors.New("abandoned at the end")
 
-// Runner runs the commands of one instance. Create it with New and call Run
+// Runner runs the commands of one instance, sync group or service. Create it with New and call Run
 // once; the other methods may be called from any goroutine, before Run too.
 type Runner struct {
+	// Slots, if it is set before Run, bounds how many commands run at a time in
+	// all Runners that share it: by its capacity.
+	Slots chan struct{}
+
 	report func(Result)
 	// life is the parent of every command's context; abandon ends it.
 	life    context.Context
@@ -26,8 +31,8 @@ type Runner struct {
 	mu       sync.Mutex
 	changed  sync.Cond // of pending and closing
 	commands Commands
-	pending  *Event
-	skipped  int // events that pending, or one before it, has replaced
+	pending  []Event // in the order to be run, one for each real server at most
+	skipped  int     // events that pending ones have replaced, not yet reported
 	running  bool
 	closing  bool
 }
@@ -57,24 +62,27 @@ func (r *Runner) SetCommands(c Commands) {
 	r.commands = c
 }
 
-// Notify hands over an event and never blocks. It replaces an event that still
-// waits, unless there is no command for it: what hooks set up in the end is
-// then the same as if all had run. After the end of Run it does nothing.
+// Notify hands over an event and never blocks. It takes the place of one that
+// still waits, of the same real server if it is of one, unless there is no
+// command for it: what hooks set up in the end is then the same as if all had
+// run. After the end of Run it does nothing.
 func (r *Runner) Notify(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.commands.argvs(e)) == 0 {
 		return
 	}
-	if r.pending != nil {
+	same := func(waits Event) bool { return waits.Server == e.Server }
+	if i := slices.IndexFunc(r.pending, same); i >= 0 {
 		r.skipped++
+		r.pending = slices.Delete(r.pending, i, i+1)
 	}
-	r.pending = &e
+	r.pending = append(r.pending, e)
 	r.changed.Signal()
 }
 
 // Run runs commands until Finish is called or ctx ends. Either way it returns
-// only after the event that then waits, each command bounded by the timeout. To
+// only after the events that then wait, each command bounded by the timeout. To
 // have a last event run, such as STOP, ctx must not end before its Notify. The
 // only error is a second call.
 func (r *Runner) Run(ctx context.Context) error {
@@ -138,14 +146,14 @@ func (r *Runner) next() (job, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
-		for r.pending == nil && !r.closing {
+		for len(r.pending) == 0 && !r.closing {
 			r.changed.Wait()
 		}
-		if r.pending == nil {
+		if len(r.pending) == 0 {
 			return job{}, false
 		}
-		j := job{event: *r.pending, commands: r.commands, skipped: r.skipped}
-		r.pending = nil
+		j := job{event: r.pending[0], commands: r.commands, skipped: r.skipped}
+		r.pending = slices.Delete(r.pending, 0, 1)
 		// There may be none any more, after SetCommands; the count of skipped
 		// events is then left to the next result.
 		if j.argvs = j.commands.argvs(j.event); len(j.argvs) > 0 {
@@ -156,6 +164,11 @@ func (r *Runner) next() (job, bool) {
 }
 
 func (r *Runner) execute(j job) {
+	if !r.takeSlot() {
+		r.report(Result{Event: j.event, Command: j.argvs[0], Exit: -1, Err: ErrAbandoned, Skipped: j.skipped})
+		return
+	}
+	defer r.freeSlot()
 	env := environment(j.event, j.commands.Environment)
 	for i, argv := range j.argvs {
 		result := Result{Event: j.event, Command: argv}
@@ -169,5 +182,25 @@ func (r *Runner) execute(j job) {
 		result.Duration = time.Since(began)
 		cancel()
 		r.report(result)
+	}
+}
+
+// takeSlot waits for a slot; it returns false if the runner was told to abandon
+// everything meanwhile.
+func (r *Runner) takeSlot() bool {
+	if r.Slots == nil {
+		return true
+	}
+	select {
+	case r.Slots <- struct{}{}:
+		return true
+	case <-r.life.Done():
+		return false
+	}
+}
+
+func (r *Runner) freeSlot() {
+	if r.Slots != nil {
+		<-r.Slots
 	}
 }

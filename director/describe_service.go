@@ -1,0 +1,154 @@
+package director
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/healthcheck"
+)
+
+// describeServices needs d.seen.
+func (d *Director) describeServices(c *config.Config) []ServiceStatus {
+	entries := make(map[ipvs.ServiceKey]*ipvs.ServiceEntry, len(d.view.snapshot.Services))
+	for i := range d.view.snapshot.Services {
+		entry := &d.view.snapshot.Services[i]
+		entries[entry.ServiceKey] = entry
+	}
+	all := make([]ServiceStatus, len(c.Services))
+	for i := range c.Services {
+		all[i] = d.describeService(&c.Services[i], entries[c.Services[i].IPVS.ServiceKey])
+	}
+	return all
+}
+
+func (d *Director) describeService(c *config.VirtualService, entry *ipvs.ServiceEntry) ServiceStatus {
+	status := ServiceStatus{
+		Name:       c.Name,
+		Service:    c.IPVS.ServiceKey.String(),
+		Scheduler:  c.IPVS.Scheduler,
+		Forwarding: c.Forwarding.String(),
+		Quorum:     d.describeQuorum(c),
+	}
+	present := d.view.have.Services[c.IPVS.ServiceKey]
+	counts := connections(entry)
+	named := make(Set[netip.AddrPort], len(c.RealServers)+1)
+	status.RealServers = make([]RealServerStatus, 0, len(c.RealServers))
+	for i := range c.RealServers {
+		server := &c.RealServers[i]
+		named.Add(server.Address)
+		described := d.describeServer(c, server)
+		if described.State == stateUp {
+			status.Up++
+		}
+		described.inKernel(present, counts, server.Address)
+		status.RealServers = append(status.RealServers, described)
+	}
+	if c.Sorry != nil {
+		named.Add(c.Sorry.Address)
+		sorry, there := present.realServer(c.Sorry.Address)
+		status.SorryServer, status.Sorry = c.Sorry.Address.String(), there && sorry.Weight > 0
+	}
+	for _, server := range present.RealServers {
+		if !named.Has(server.Address) {
+			draining := RealServerStatus{
+				Address: server.Address.String(), State: stateDraining, Checks: []CheckStatus{},
+			}
+			draining.inKernel(present, counts, server.Address)
+			status.RealServers = append(status.RealServers, draining)
+		}
+	}
+	return status
+}
+
+func (d *Director) describeQuorum(c *config.VirtualService) QuorumStatus {
+	d.mu.Lock()
+	s := d.standings[c.Name]
+	var known standing
+	if s != nil {
+		known = *s
+	}
+	d.mu.Unlock()
+	t := tallyOf(*c, d.isCheckUp, known.quorate)
+	return QuorumStatus{Needed: t.Needed, Up: t.Up, Quorate: known.quorate, Since: known.since}
+}
+
+// The states of a real server.
+const (
+	stateUp       = "up"
+	stateDown     = "down"
+	stateUnknown  = "unknown"
+	stateDraining = "draining"
+)
+
+func (d *Director) describeServer(service *config.VirtualService, server *config.RealServer) RealServerStatus {
+	status := RealServerStatus{
+		Address:    server.Address.String(),
+		Host:       server.Host,
+		State:      stateUp,
+		Weight:     upWeight(*server, d.isCheckUp),
+		Configured: server.Weight,
+		Checks:     []CheckStatus{},
+	}
+	if since, ok := d.recovered[ServerKey{service.IPVS.ServiceKey, server.Address}]; ok {
+		if until := since.Add(service.SlowStart); time.Now().Before(until) {
+			status.SlowStart = until
+		}
+	}
+	for _, spec := range server.Checks {
+		check := describeCheck(spec, d.checkStatus(spec))
+		if status.State == stateUp || check.State == stateDown {
+			status.State = check.State
+		}
+		if check.Since.After(status.Since) {
+			status.Since = check.Since
+		}
+		status.Checks = append(status.Checks, check)
+	}
+	for _, check := range server.WeightChecks {
+		status.WeightChecks = append(status.WeightChecks, WeightCheckStatus{
+			CheckStatus: describeCheck(check.Check, d.checkStatus(check.Check)), Change: check.Weight,
+		})
+	}
+	return status
+}
+
+func describeCheck(spec healthcheck.Spec, s healthcheck.Status) CheckStatus {
+	return CheckStatus{
+		Kind:     string(spec.Kind),
+		Target:   spec.Target.String(),
+		State:    strings.ToLower(s.State.String()),
+		Since:    s.Since,
+		Code:     string(s.Last.Code),
+		Reason:   s.Last.Reason,
+		At:       s.Last.At,
+		Duration: s.Last.Duration,
+	}
+}
+
+// inKernel fills in what the kernel has of the real server.
+func (s *RealServerStatus) inKernel(
+	present Service, counts map[netip.AddrPort]*ipvs.DestinationEntry, address netip.AddrPort,
+) {
+	s.KernelWeight = -1
+	if destination, ok := present.realServer(address); ok {
+		s.KernelWeight = destination.Weight
+	}
+	if count := counts[address]; count != nil {
+		s.Active, s.Inactive = count.Active, count.Inactive
+	}
+}
+
+// connections are the destinations of one service as the kernel counts them.
+func connections(entry *ipvs.ServiceEntry) map[netip.AddrPort]*ipvs.DestinationEntry {
+	if entry == nil {
+		return nil
+	}
+	counts := make(map[netip.AddrPort]*ipvs.DestinationEntry, len(entry.Destinations))
+	for i := range entry.Destinations {
+		counts[entry.Destinations[i].Address] = &entry.Destinations[i]
+	}
+	return counts
+}

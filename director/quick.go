@@ -1,0 +1,176 @@
+package director
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/healthcheck"
+)
+
+// quickChunk is how many services are planned before the kernel is told: when a
+// rack dies, the first weights are 0 before the last are planned.
+const quickChunk = 64
+
+// quick brings to the kernel what only these services need: verdicts changed, or
+// a weight rises. It reads nothing and plans nothing else; the next complete
+// step finds what it did not know.
+func (d *Director) quick(ctx context.Context, touched []int) error {
+	c := d.derived.config
+	for chunk := range slices.Chunk(touched, quickChunk) {
+		services := make([]config.VirtualService, len(chunk))
+		for i, n := range chunk {
+			services[i] = c.Services[n]
+		}
+		facts := d.partFacts(services)
+		if err := d.quickly(ctx, facts); err != nil {
+			return err
+		}
+		d.judgeServices(facts)
+	}
+	return nil
+}
+
+// quickly plans and applies the services of the facts.
+func (d *Director) quickly(ctx context.Context, facts Facts) error {
+	keys := keysIn(facts.Config)
+	planned := NewState()
+	planned.Services = servicesOnly(facts)
+	have := NewState()
+	have.Services = d.view.have.only(keys).Services
+	ops := Diff(have, planned)
+	if reportsDrift(facts.Config) && len(ops) > 0 {
+		expected := NewState()
+		expected.Services = d.view.expected.only(keys).Services
+		ops, _ = split(ops, expected, planned)
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	done, err := Apply(ctx, d.Kernel, ops)
+	d.did(done)
+	d.logChanged(done)
+	d.observe(func(o *observation) { o.at, o.err = time.Now(), err; o.changes += len(done) })
+	if err == nil {
+		want := d.view.expected
+		want.Services = planned.Services
+		d.leave(want, keys)
+	}
+	return err
+}
+
+// servicesOnly plans the virtual services of the facts and nothing else.
+func servicesOnly(f Facts) map[ipvs.ServiceKey]Service {
+	planned := make(map[ipvs.ServiceKey]Service, len(f.Config.Services))
+	for i := range f.Config.Services {
+		service := &f.Config.Services[i]
+		planned[service.IPVS.ServiceKey] = planService(f, *service)
+	}
+	return planned
+}
+
+func keysIn(c *config.Config) Set[ipvs.ServiceKey] {
+	keys := make(Set[ipvs.ServiceKey], len(c.Services))
+	for i := range c.Services {
+		keys.Add(c.Services[i].IPVS.ServiceKey)
+	}
+	return keys
+}
+
+// derived is what the loop works out of a configuration once.
+type derived struct {
+	config       *config.Config
+	checks       checkIndex
+	byKey        map[ipvs.ServiceKey]int
+	requirements []Requirement
+}
+
+func derive(c *config.Config) derived {
+	d := derived{
+		config: c, checks: indexChecks(c), requirements: Requirements(c),
+		byKey: make(map[ipvs.ServiceKey]int, len(c.Services)),
+	}
+	for n := range c.Services {
+		d.byKey[c.Services[n].IPVS.ServiceKey] = n
+	}
+	return d
+}
+
+// numbers are the services by their place in the configuration, in its order.
+func (d derived) numbers(keys Set[ipvs.ServiceKey]) []int {
+	var all []int
+	for key := range keys {
+		if n, ok := d.byKey[key]; ok {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// checkIndex tells which services a check concerns, by their place in the
+// configuration. It holds the hashes of checks, sorted, and not the checks: they
+// are large. Two with one hash cost some planning, no more.
+type checkIndex struct {
+	seed    maphash.Seed
+	entries []checkEntry
+}
+
+type checkEntry struct {
+	hash    uint64
+	service int
+}
+
+func indexChecks(c *config.Config) checkIndex {
+	index := checkIndex{seed: maphash.MakeSeed()}
+	for n := range c.Services {
+		for spec := range checksOf(&c.Services[n]) {
+			index.entries = append(index.entries, checkEntry{maphash.Comparable(index.seed, *spec), n})
+		}
+	}
+	slices.SortFunc(index.entries, func(a, b checkEntry) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.service, b.service))
+	})
+	index.entries = slices.Clip(slices.Compact(index.entries))
+	return index
+}
+
+// services are those that the check concerns.
+func (x checkIndex) services(spec healthcheck.Spec) iter.Seq[int] {
+	hash := maphash.Comparable(x.seed, spec)
+	first, _ := slices.BinarySearchFunc(x.entries, hash, func(e checkEntry, hash uint64) int {
+		return cmp.Compare(e.hash, hash)
+	})
+	return func(yield func(int) bool) {
+		for _, e := range x.entries[first:] {
+			if e.hash != hash || !yield(e.service) {
+				return
+			}
+		}
+	}
+}
+
+// checksOf are the checks of the service's real servers, those that only weigh
+// included; equal ones may repeat.
+func checksOf(s *config.VirtualService) iter.Seq[*healthcheck.Spec] {
+	return func(yield func(*healthcheck.Spec) bool) {
+		for i := range s.RealServers {
+			server := &s.RealServers[i]
+			for j := range server.Checks {
+				if !yield(&server.Checks[j]) {
+					return
+				}
+			}
+			for j := range server.WeightChecks {
+				if !yield(&server.WeightChecks[j].Check) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package director
+
+import (
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/healthcheck"
+)
+
+// tally is how a virtual service stands against its quorum.
+type tally struct {
+	// Up is the sum of the weights of the real servers that are up, Needed the
+	// quorum, at least 1.
+	Up, Needed int
+	// Quorate tells that the service is in order.
+	Quorate bool
+}
+
+// tally counts the service's real servers against its quorum. What it says of
+// Quorate may be put into Facts.Quorate before or after Plan: it comes out the
+// same again.
+func (f Facts) tally(s config.VirtualService) tally {
+	return tallyOf(s, f.Up, f.Quorate[s.Name])
+}
+
+// tallyOf is tally for a service that had its quorum before, or had not.
+//
+// A weight is the configured one with what the service's weight checks add or
+// take away, as keepalived counts it; slow start does not lessen it, or a
+// service would lose its quorum by a recovery.
+func tallyOf(s config.VirtualService, up func(healthcheck.Spec) bool, before bool) tally {
+	t := tally{Needed: max(s.Quorum.Weight, 1)}
+	all := 0
+	for _, server := range s.RealServers {
+		all += server.Weight
+		if isUp(server, up) {
+			t.Up += upWeight(server, up)
+		}
+	}
+	t.Quorate = isQuorate(t, s.Quorum.Hysteresis, all, before)
+	return t
+}
+
+// quorate reports whether the service has its quorum.
+func quorate(s config.VirtualService, up func(healthcheck.Spec) bool, before bool) bool {
+	return tallyOf(s, up, before).Quorate
+}
+
+// isQuorate is the arithmetic of the quorum: lost below Needed-hysteresis,
+// regained at Needed+hysteresis. Nothing is never enough, and all that the file
+// has always is, or a service whose quorum is too high would never be in order.
+func isQuorate(t tally, hysteresis, all int, before bool) bool {
+	threshold := t.Needed + hysteresis
+	if before {
+		threshold = t.Needed - hysteresis
+	}
+	return t.Up > 0 && t.Up >= min(threshold, all)
+}

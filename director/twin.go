@@ -1,0 +1,169 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/vrrp"
+)
+
+// twin is a director that never runs: it plans by the same rules from the facts
+// that it is given, for a Preview.
+type twin struct {
+	*Director
+	// instancesBefore is what a predecessor remembered of instances.
+	instancesBefore map[string]InstanceMemory
+}
+
+func newTwin(o Options) *twin {
+	o.Network = noNetwork{}
+	o.Log = slog.New(slog.DiscardHandler)
+	return &twin{Director: New(o)}
+}
+
+// noNetwork is for who never asks.
+type noNetwork struct{ Network }
+
+// play gives an instance its role.
+func (t *twin) play(v config.VRRP, role vrrp.Role) {
+	t.instances[v.Router.Name] = &instance{config: v, role: role}
+}
+
+// read reads the kernel.
+func (t *twin) read(ctx context.Context) (Snapshot, error) {
+	if err := t.Kernel.Prepare(t.derived.config); err != nil {
+		return Snapshot{}, err
+	}
+	s, err := t.Kernel.Read(ctx, t.watchedSysctls())
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read the kernel's state: %w", err)
+	}
+	return s, nil
+}
+
+// resumes reports whether an instance goes on as MASTER at a start: its
+// predecessor was that just now, and nothing is missing.
+func (d *Director) resumes(v config.VRRP, memory Memory, first Snapshot) bool {
+	return !d.isHeld(v.Router.Name) && memory.wasMasterJustNow(v.Router, sinceBoot()) && first.holdsAll(v)
+}
+
+// examine gives the checks verdicts beside those that the kernel has.
+func (t *twin) examine(ctx context.Context, health Health) error {
+	var verdicts map[healthcheck.Spec]bool
+	var err error
+	switch health {
+	case HealthUp:
+		verdicts = map[healthcheck.Spec]bool{}
+		for _, spec := range specs(t.derived.config) {
+			verdicts[spec] = true
+		}
+	case HealthProbe:
+		verdicts, err = firstAnswers(ctx, t.derived.config)
+	case HealthKernel, HealthDaemon:
+	}
+	for spec, up := range verdicts {
+		if err := t.pool.Seed(spec, up); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// firstAnswers runs the checks of c until each has answered once, or for as long
+// as a daemon that starts waits for that. One without an answer is down.
+func firstAnswers(ctx context.Context, c *config.Config) (map[healthcheck.Spec]bool, error) {
+	pool := healthcheck.NewPool(func(healthcheck.Change) {})
+	if err := pool.Update(specs(c)); err != nil {
+		return nil, fmt.Errorf("checks: %w", err)
+	}
+	end := begin(ctx, func(ctx context.Context) { _ = pool.Run(ctx) }) // it fails only if run twice
+	patience := time.NewTimer(grace(c))
+	defer patience.Stop()
+	select {
+	case <-ctx.Done():
+	case <-pool.Answered():
+	case <-patience.C:
+	}
+	end()
+	up := map[healthcheck.Spec]bool{}
+	for spec, status := range pool.All() {
+		if status.State != healthcheck.Unknown {
+			up[spec] = status.Up
+		}
+	}
+	return up, context.Cause(ctx)
+}
+
+// preview plans everything and describes it.
+func (t *twin) preview(of PreviewOf, health Health) Preview {
+	pass := t.planAll(false)
+	ops, drift := Diff(pass.have, pass.want), []Op(nil)
+	if reportsDrift(pass.facts.Config) {
+		ops, drift = t.sort(ops, pass)
+	}
+	p := Preview{
+		Schema: "lvsd.plan/1", Of: of, Health: health, Unanswered: t.unanswered(),
+		Services: len(t.derived.config.Services), Roles: map[string]string{}, Changes: []Change{}, Drift: []Change{},
+		Foreign: append([]string{}, t.view.snapshot.Foreign(t.owned)...),
+		Sysctls: []SysctlStatus{}, ops: ops,
+	}
+	for name, role := range pass.facts.Roles {
+		p.Roles[name] = strings.ToLower(role.String())
+	}
+	for _, op := range drift {
+		p.Drift = append(p.Drift, Describe(op, pass.have))
+	}
+	after := pass.have.Clone()
+	for _, op := range ops {
+		change := Describe(op, after)
+		p.Changes = append(p.Changes, change)
+		p.Summary.count(change)
+		op.applyTo(after)
+	}
+	p.Sysctls = append(p.Sysctls, mismatches(t.derived.requirements, after)...)
+	return p
+}
+
+func (s *Summary) count(c Change) {
+	switch c.Action {
+	case ActionAdd:
+		s.Add++
+	case ActionEdit, ActionSet:
+		s.Change++
+	case ActionDelete:
+		s.Delete++
+	}
+}
+
+// unanswered counts the checks that nothing is known of and that count as down.
+func (t *twin) unanswered() int {
+	n := 0
+	for _, status := range t.pool.All() {
+		if !status.Up && !status.Inherited && status.State == healthcheck.Unknown {
+			n++
+		}
+	}
+	return n
+}
+
+// bequeath remembers what a daemon that starts must know.
+func (t *twin) bequeath() error {
+	t.mu.Lock()
+	m := Memory{
+		Instances: t.instancesBefore,
+		Services:  slices.Collect(maps.Keys(t.owned.Services)),
+		VIPs:      slices.Collect(maps.Keys(t.owned.VIPs)),
+		Sysctls:   maps.Clone(t.sysctls),
+		Quorate:   t.quorateToRemember(),
+	}
+	t.mu.Unlock()
+	m.Hosts = t.names.answers()
+	return t.Memory.Save(m)
+}

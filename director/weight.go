@@ -1,0 +1,147 @@
+package director
+
+import (
+	"time"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/healthcheck"
+)
+
+// maxWeight is what ipvsadm and this program take; the kernel would take more.
+const maxWeight = 65535
+
+// slowStartPace is the shortest time between two weights of slow start.
+const slowStartPace = 100 * time.Millisecond
+
+// isUp reports whether every check of the real server has the verdict up.
+func isUp(server config.RealServer, up func(healthcheck.Spec) bool) bool {
+	for _, check := range server.Checks {
+		if !passes(up, check) {
+			return false
+		}
+	}
+	return true
+}
+
+// passes is up, where none is known to pass if that is nil.
+func passes(up func(healthcheck.Spec) bool, check healthcheck.Spec) bool {
+	return up != nil && up(check)
+}
+
+// upWeight is the weight of the real server while it is up, as its weight checks
+// have it.
+func upWeight(server config.RealServer, up func(healthcheck.Spec) bool) int {
+	weight := server.Weight
+	for _, check := range server.WeightChecks {
+		if passes(up, check.Check) == (check.Weight > 0) {
+			weight += check.Weight
+		}
+	}
+	return min(max(weight, 0), maxWeight)
+}
+
+// ramp is how a weight rises from 1 to the full in slow start: in steps of equal
+// height and length, so that the weight changes only at moments that are known
+// beforehand.
+type ramp struct {
+	full  int
+	steps int
+	// step is the length of one; over the length of all, which step need not
+	// divide.
+	step, over time.Duration
+}
+
+func rampTo(full int, over time.Duration) ramp {
+	r := ramp{full: full, over: over}
+	if full > 1 && over > 0 {
+		r.steps = min(full-1, max(int(over/slowStartPace), 1))
+		r.step = over / time.Duration(r.steps)
+	}
+	return r
+}
+
+// passed is how many steps lie behind.
+func (r ramp) passed(elapsed time.Duration) int {
+	if r.steps == 0 || r.step == 0 || elapsed >= r.over {
+		return r.steps
+	}
+	return min(int(max(elapsed, 0)/r.step), r.steps-1)
+}
+
+// weight is the weight so long after the recovery.
+func (r ramp) weight(elapsed time.Duration) int {
+	passed := r.passed(elapsed)
+	if passed == r.steps {
+		return r.full
+	}
+	return 1 + passed*(r.full-1)/r.steps
+}
+
+// next is how long after the recovery the weight changes next; zero is never.
+func (r ramp) next(elapsed time.Duration) time.Duration {
+	switch passed := r.passed(elapsed); {
+	case passed == r.steps:
+		return 0
+	case passed == r.steps-1:
+		return r.over
+	default:
+		return time.Duration(passed+1) * r.step
+	}
+}
+
+// rampOf is the ramp that the real server is on, and since when.
+func (f Facts) rampOf(s *config.VirtualService, server *config.RealServer) (r ramp, elapsed time.Duration, on bool) {
+	if s.SlowStart <= 0 || len(f.Recovered) == 0 {
+		return ramp{}, 0, false
+	}
+	since, on := f.Recovered[ServerKey{s.IPVS.ServiceKey, server.Address}]
+	return rampTo(upWeight(*server, f.Up), s.SlowStart), f.Now.Sub(since), on
+}
+
+// weight is the weight of a real server that is up.
+func (f Facts) weight(s *config.VirtualService, server *config.RealServer) int {
+	if r, elapsed, on := f.rampOf(s, server); on {
+		return r.weight(elapsed)
+	}
+	return upWeight(*server, f.Up)
+}
+
+// nextStep is when a weight of the service that rises is to be raised again; zero
+// is never.
+func (f Facts) nextStep(s config.VirtualService) time.Time {
+	var next time.Time
+	for i := range s.RealServers {
+		server := &s.RealServers[i]
+		r, elapsed, on := f.rampOf(&s, server)
+		if !on || !isUp(*server, f.Up) {
+			continue
+		}
+		if after := r.next(elapsed); after > 0 {
+			next = earlier(next, f.Now.Add(after-elapsed))
+		}
+	}
+	return next
+}
+
+// nextChange is when Plan comes to another result although nothing happens until
+// then; zero is never. While Stopping, that is when the rest may go.
+func nextChange(f Facts) time.Time {
+	next := f.lingersUntil()
+	if f.Stopping && !f.handsOver() || len(f.Recovered) == 0 {
+		return next
+	}
+	for _, service := range f.Config.Services {
+		if service.SlowStart > 0 {
+			next = earlier(next, f.nextStep(service))
+		}
+	}
+	return next
+}
+
+// earlier is the earlier of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
