@@ -19,7 +19,7 @@ go_files := $(shell find . -name '*.go' -not -path './build/*') go.mod
 
 export LVSD_BINARY := $(build)/lvsd
 
-.PHONY: help build test unit host vm demo bench-failover bench-instances lint fuzz install tools clean
+.PHONY: help build test unit host vm demo bench-failover bench-instances bench-ipvs bench-plan lint fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -59,6 +59,12 @@ bench-failover: install $(build)/lvsd $(build)/bench ## measure outages beside k
 
 bench-instances: install $(build)/lvsd $(build)/bench ## measure 255 virtual routers beside keepalived
 	@$(build)/bench instances $(ARGS)
+
+bench-ipvs: install tools $(build)/bench ## measure IPVS beside keepalived and ipvsadm; ARGS="-sizes 100,1000 -repeat 5 -only REGEXP"
+	@$(vm_run) -timeout 60m -- $(build)/bench ipvs $(ARGS)
+
+bench-plan: ## measure the reading of files and the planner alone, to 50,000 real servers
+	@go test -run '^$$' -bench 'Parse|Plan|Diff|Snapshot' -benchtime $(or $(BENCHTIME),5x) ./config ./director
 
 lint: ## vet, staticcheck and gofumpt
 	go vet ./...

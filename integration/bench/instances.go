@@ -90,18 +90,25 @@ func (n *node) changes() int { return strings.Count(n.daemon.Output(), "Entering
 func (n *node) cpu() time.Duration {
 	var total time.Duration
 	for _, pid := range append(children(n.daemon.PID()), n.daemon.PID()) {
-		// After the name, which may have spaces, come state and numbers:
-		// utime and stime are the 14th and 15th field (proc(5)).
-		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		_, rest, _ := strings.Cut(string(data), ") ")
-		fields := strings.Fields(rest)
-		if len(fields) < 13 {
-			continue
-		}
-		for _, field := range fields[11:13] {
-			ticks, _ := strconv.ParseInt(field, 10, 64)
-			total += time.Duration(ticks) * clockTick
-		}
+		total += cpuTime(pid)
+	}
+	return total
+}
+
+// cpuTime is the CPU time of a process, zero if there is no such process.
+func cpuTime(pid int) time.Duration {
+	// After the name, which may have spaces, come state and numbers: utime and
+	// stime are the 14th and 15th field (proc(5)).
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	var total time.Duration
+	for _, field := range fields[11:13] {
+		ticks, _ := strconv.ParseInt(field, 10, 64)
+		total += time.Duration(ticks) * clockTick
 	}
 	return total
 }

@@ -5,6 +5,7 @@
 //
 //	bench failover    how long a client is without its VIP
 //	bench instances   what 255 virtual routers cost
+//	bench ipvs        how fast IPVS is programmed, beside ipvsadm too
 package main
 
 import (
@@ -36,6 +37,8 @@ type options struct {
 	only   string
 	last   time.Duration
 	busy   float64
+	sizes  string
+	csv    bool
 }
 
 func main() {
@@ -48,16 +51,24 @@ func main() {
 
 // run is the program: it returns the exit code.
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
-	benchmarks := map[string]func(lab.TB, options, io.Writer){"failover": benchFailover, "instances": benchInstances}
+	benchmarks := map[string]func(lab.TB, options, io.Writer){
+		"failover": benchFailover, "instances": benchInstances, "ipvs": benchIPVS,
+	}
 	if len(arguments) == 0 || benchmarks[arguments[0]] == nil {
-		fmt.Fprintln(stderr, "usage: bench failover|instances [flags]")
+		fmt.Fprintln(stderr, "usage: bench failover|instances|ipvs [flags]")
 		return exitUsage
 	}
 	var o options
 	flags := flag.NewFlagSet("bench "+arguments[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.repeat, "repeat", 20, "failover: repetitions of each case")
-	flags.StringVar(&o.only, "only", "", "failover: only the cases whose name matches this `REGEXP`")
+	repeat := 20
+	if arguments[0] == "ipvs" {
+		repeat = 3
+	}
+	flags.IntVar(&o.repeat, "repeat", repeat, "failover, ipvs: repetitions of each case")
+	flags.StringVar(&o.only, "only", "", "failover, ipvs: only the cases whose name matches this `REGEXP`")
+	flags.StringVar(&o.sizes, "sizes", "100,1000,5000", "ipvs: `NUMBERS` of virtual services")
+	flags.BoolVar(&o.csv, "csv", false, "ipvs: print every measurement too")
 	flags.DurationVar(&o.last, "last", time.Minute, "instances: how long to watch")
 	flags.Float64Var(&o.busy, "busy", 10, "the most `PERCENT` of time that processes may have waited for a CPU (/proc/pressure/cpu)")
 	if err := flags.Parse(arguments[1:]); err != nil {
