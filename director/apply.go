@@ -22,8 +22,9 @@ type Kernel interface {
 	// kernel parameters.
 	Read(ctx context.Context, sysctls []string) (Snapshot, error)
 	// Do carries out operations that belong to one batch, in their order, and
-	// returns the error of each: all AddVIP, all DeleteVIP, all changes of the
-	// IPVS table, or a single one of any other kind. One that fails does not
+	// returns the error of each: all AddVIP, all DeleteVIP, all AddMute or all
+	// DeleteMute of one family, all changes of the IPVS table, or a single one of
+	// any other kind. One that fails does not
 	// stop the others. Making what is there, or removing what is not, is no
 	// error.
 	Do(ctx context.Context, ops []Op) []error
@@ -73,17 +74,31 @@ const (
 	batchAddVIPs
 	batchDeleteVIPs
 	batchTable
+	batchAddMutes
+	batchAddMutes6
+	batchDeleteMutes
+	batchDeleteMutes6
 )
 
 // batchOf is the batch that an operation may be part of.
 func batchOf(op Op) opBatch {
-	switch op.(type) {
+	switch op := op.(type) {
 	case AddVIP:
 		return batchAddVIPs
 	case DeleteVIP:
 		return batchDeleteVIPs
 	case AddService, EditService, DeleteService, AddRealServer, EditRealServer, DeleteRealServer:
 		return batchTable
+	case AddMute:
+		if op.Rule.VIP.Is6() {
+			return batchAddMutes6
+		}
+		return batchAddMutes
+	case DeleteMute:
+		if op.Rule.VIP.Is6() {
+			return batchDeleteMutes6
+		}
+		return batchDeleteMutes
 	}
 	return batchNone
 }
@@ -165,7 +180,8 @@ func (f *failures) forbid(op Op) bool {
 		return f.loud && op.VIP.Interface == loopback && op.VIP.Addr.Is4()
 	case SetSysctl:
 		return f.left && keepsQuiet(op.Name)
-	case AddRedirect, AddMark, DeleteMark, AddSNAT, DeleteSNAT, DeleteStray, HoldConntrack, ReleaseConntrack:
+	case AddRedirect, AddMark, DeleteMark, AddSNAT, DeleteSNAT, AddMute, DeleteMute,
+		DeleteStray, HoldConntrack, ReleaseConntrack:
 		return f.locked
 	case DeleteRedirect:
 		return f.locked || f.vips.Has(op.Rule.VIP)

@@ -37,7 +37,7 @@ func TestApplyDoesNoHarm(t *testing.T) {
 			"the lock",
 			AddRedirect{rule},
 			iptables.ErrLocked,
-			[]Op{AddRedirect{rule}, AddMark{}, AddSNAT{}, DeleteMark{}, DeleteSNAT{}, HoldConntrack{}, DeleteStray{}, vip},
+			[]Op{AddRedirect{rule}, AddMark{}, AddSNAT{}, DeleteMark{}, DeleteSNAT{}, AddMute{}, DeleteMute{}, HoldConntrack{}, DeleteStray{}, vip},
 			[]Op{vip},
 		},
 	} {

@@ -32,21 +32,24 @@ import (
 //	 8  services and real servers, added and edited; before them the SNAT rules,
 //	                      which see only the first packet of a connection; after
 //	                      them the marks, which mean nothing without a service
-//	 9  daemons           started when there are services, without which the
+//	 9  mutes             before the VIP brings packets of connections that IPVS may
+//	                      not have been told of yet
+//	10  daemons           started when there are services, without which the
 //	                      kernel hands no packet to IPVS, and before the VIP, so
 //	                      that no connection goes untold. One that changes stops
 //	                      right before
-//	10  coming VIPs       the rule still serves the address meanwhile
-//	11  virtual routes    which may have a VIP as source, then the virtual rules
+//	11  coming VIPs       the rule still serves the address meanwhile
+//	12  virtual routes    which may have a VIP as source, then the virtual rules
 //	                      that lead to them. A route that replaces another comes
 //	                      right after it
-//	12  rules away        from here IPVS balances; strays with them
-//	13  VIPs that moved to another interface leave the old one
-//	14  marks, then real servers and services deleted, then SNAT rules
-//	15  daemons stop      after all that they might tell of or be told of
-//	16  connection tracking let go, and sysctls that nothing needs any more
+//	13  rules away        from here IPVS balances; strays with them
+//	14  VIPs that moved to another interface leave the old one
+//	15  marks, then real servers and services deleted, then SNAT rules
+//	16  mutes away, and daemons stop, after all that they might tell of or be told
+//	                      of
+//	17  connection tracking let go, and sysctls that nothing needs any more
 //
-// The rules of steps 2, 6, 7 and 12 are REDIRECT rules. docs/relay-mode.md says
+// The rules of steps 2, 6, 7 and 13 are REDIRECT rules. docs/relay-mode.md says
 // what was measured, and when neighbours are told.
 //
 // With KeepConnections a VIP stays on lo when it leaves its interface, and
@@ -58,8 +61,8 @@ import (
 // host's TCP would reset them:
 //
 //	becoming MASTER   backup_only = 0 in step 1, before the VIP brings them in
-//	                  step 10. Until then nobody sends them here
-//	leaving           backup_only = 1 in step 16, after the VIP has left. Plan
+//	                  step 11. Until then nobody sends them here
+//	leaving           backup_only = 1 in step 17, after the VIP has left. Plan
 //	                  puts it off for syncLinger, because neighbours send them
 //	                  here until they hear of the new MASTER
 func Diff(have, want State) []Op {
@@ -85,6 +88,7 @@ func Diff(have, want State) []Op {
 	ops = appendMissing(ops, have.SNATs, want.SNATs, compareSNATs, func(r iptables.SNAT) Op { return AddSNAT{r} })
 	ops = slices.Concat(ops, services)
 	ops = appendMissing(ops, have.Marks, want.Marks, compareMarks, func(r iptables.Mark) Op { return AddMark{r} })
+	ops = append(ops, addedMutes(have, want)...)
 	ops = append(ops, daemons...)
 	ops = append(ops, vips.coming...)
 	ops = append(ops, routes.added...)
@@ -95,6 +99,7 @@ func Diff(have, want State) []Op {
 	ops = appendMissing(ops, want.Marks, have.Marks, compareMarks, func(r iptables.Mark) Op { return DeleteMark{r} })
 	ops = append(ops, gone...)
 	ops = appendMissing(ops, want.SNATs, have.SNATs, compareSNATs, func(r iptables.SNAT) Op { return DeleteSNAT{r} })
+	ops = appendMissing(ops, want.Mutes, have.Mutes, compareMutes, func(r iptables.Mute) Op { return DeleteMute{r} })
 	ops = append(ops, idle...)
 	ops = appendMissing(ops, want.Conntrack, have.Conntrack, compareHolds, func(Hold) Op { return ReleaseConntrack{} })
 	return append(ops, needless...)

@@ -79,11 +79,13 @@ func (s State) keepers() map[netip.Addr]keeper {
 
 // planTakeOver adds to want what comes first when the instance becomes MASTER:
 // its VIPs, and before them IPVS, which leaves packets alone on a BACKUP that
-// keeps connections.
-func planTakeOver(want State, instance *config.VRRP) {
+// keeps connections, and what keeps this node from resetting those that IPVS has
+// not been told of yet.
+func planTakeOver(want State, f Facts, instance *config.VRRP) {
 	for _, vip := range instance.VIPs {
 		want.VIPs.Add(vip.VIP)
 	}
+	planMutes(want, f, instance)
 	if instance.KeepConnections {
 		want.Sysctls[backupOnly] = "0"
 	}
@@ -92,7 +94,7 @@ func planTakeOver(want State, instance *config.VRRP) {
 // diffTakeOver returns the operations for that, in the order of Diff.
 func diffTakeOver(have, want State) []Op {
 	needed, _ := diffSysctls(have, want)
-	return append(needed, diffVIPs(have, want).coming...)
+	return slices.Concat(needed, addedMutes(have, want), diffVIPs(have, want).coming)
 }
 
 // deleteVIPs deletes in the reverse order of adding: the first address of a

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/iptables"
 )
 
 // diffTimeouts leaves out what want does not name.
@@ -45,7 +46,7 @@ func servingValue(name string) string {
 	switch name {
 	case backupOnly:
 		return "0"
-	case "net.ipv4.vs.conntrack", "net.ipv4.ip_forward", "net.ipv4.conf.all.arp_ignore":
+	case "net.ipv4.vs.conntrack", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.arp_ignore":
 		return "1"
 	case "net.ipv4.conf.all.arp_announce":
 		return "2"
@@ -73,6 +74,10 @@ func diffDaemons(have, want State) (started, stopped []Op) {
 		}
 	}
 	return started, stopped
+}
+
+func addedMutes(have, want State) []Op {
+	return appendMissing(nil, have.Mutes, want.Mutes, compareMutes, func(r iptables.Mute) Op { return AddMute{r} })
 }
 
 // What the kernel takes in place of a daemon's zeros (ip_vs_sync.c,

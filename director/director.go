@@ -105,15 +105,16 @@ type Director struct {
 	// Either comes before mu.
 	evaluating, holding sync.Mutex
 
-	// The loop's own: what it worked out of the configuration, that everything is to be planned, when the kernel is to be read,
-	// a weight to rise and a sender to be stopped, and how often in a row
-	// somebody else came between.
-	derived  derived
-	complete bool
-	readAt   time.Time
-	riseAt   time.Time
-	lingers  time.Time
-	races    int
+	// The loop's own: what it worked out of the configuration, that everything is
+	// to be planned, when the kernel is to be read, a weight to rise and something
+	// to end that a switch needs for a while, and how often in a row somebody else
+	// came between.
+	derived   derived
+	complete  bool
+	readAt    time.Time
+	riseAt    time.Time
+	switchEnd time.Time
+	races     int
 
 	// seen guards view, and when real servers recovered whose weight rises,
 	// against who is not the loop.
@@ -137,8 +138,9 @@ type Director struct {
 	standings map[string]*standing
 	// verdicts are those that changed and are not planned yet.
 	verdicts []healthcheck.Change
-	// relinquished is when each instance last ceased to be MASTER.
-	relinquished map[string]time.Time
+	// relinquished is when each instance last ceased to be MASTER, assumed when
+	// it became that in a switch.
+	relinquished, assumed map[string]time.Time
 	// changed tells that what everything is planned from changed, stale that the
 	// kernel may have.
 	changed, stale bool
@@ -168,6 +170,7 @@ func New(o Options) *Director {
 		sysctls:   map[string]string{},
 
 		relinquished: map[string]time.Time{},
+		assumed:      map[string]time.Time{},
 	}
 	d.names = newResolver(o.Lookup, o.Log)
 	d.configure(o.Config)
@@ -330,7 +333,7 @@ func (d *Director) loop(ctx, background context.Context) {
 
 // wakeAt is when the loop has work although nothing happens.
 func (d *Director) wakeAt() time.Time {
-	return sooner(sooner(d.readAt, d.riseAt), d.lingers)
+	return sooner(sooner(d.readAt, d.riseAt), d.switchEnd)
 }
 
 // step handles the transitions that are waiting, brings the kernel to the
@@ -356,8 +359,8 @@ func (d *Director) step(ctx context.Context, stopping bool) error {
 func (d *Director) bring(ctx context.Context, stopping bool) error {
 	now := time.Now()
 	changed, stale := d.takeReasons()
-	lingered := !d.lingers.IsZero() && !now.Before(d.lingers)
-	d.complete = d.complete || changed || stopping || lingered
+	ended := !d.switchEnd.IsZero() && !now.Before(d.switchEnd)
+	d.complete = d.complete || changed || stopping || ended
 	if !d.complete && !stale && now.Before(d.readAt) {
 		touched := d.takeVerdicts()
 		if !d.riseAt.IsZero() && !now.Before(d.riseAt) {
@@ -372,8 +375,11 @@ func (d *Director) bring(ctx context.Context, stopping bool) error {
 	}
 	err := d.reconcile(ctx, d.complete, stopping)
 	d.complete = err != nil
+	// From the time before the plan: what ends while it is carried out must not be
+	// missed.
+	d.switchEnd = d.nextSwitchEnd(now)
 	now = time.Now()
-	d.riseAt, d.lingers = d.nextRise(now), d.lingerEnd(now)
+	d.riseAt = d.nextRise(now)
 	d.readAt = now.Add(d.patience(err))
 	return err
 }
@@ -432,8 +438,24 @@ func (d *Director) takeVerdicts() []int {
 func (d *Director) lingerEnd(now time.Time) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := Facts{Config: d.derived.config, Now: now, Roles: d.roles(), Relinquished: d.relinquished}
-	return f.lingersUntil()
+	return d.switchFacts(now).lingersUntil()
+}
+
+// nextSwitchEnd is lingerEnd, or when a new MASTER need not do any longer what the
+// switch needs of that.
+func (d *Director) nextSwitchEnd(now time.Time) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.switchFacts(now)
+	return earlier(f.lingersUntil(), f.settlesUntil())
+}
+
+// switchFacts needs d.mu, also while they are used.
+func (d *Director) switchFacts(now time.Time) Facts {
+	return Facts{
+		Config: d.derived.config, Now: now, Roles: d.roles(),
+		Relinquished: d.relinquished, Assumed: d.assumed,
+	}
 }
 
 // end gives up what this node holds, or leaves it to a successor.
@@ -444,10 +466,12 @@ func (d *Director) end(cause error) error {
 	stopAll(d.currentInstances())
 	ctx, cancel := context.WithTimeout(context.Background(), stopDeadline)
 	defer cancel()
+	lingers := d.lingerEnd(time.Now())
 	err := d.giveUpAll(ctx)
-	for end := d.lingerEnd(time.Now()); !end.IsZero() && err == nil; end = d.lingerEnd(time.Now()) {
-		d.Log.Info("waiting until the other nodes know this one's connections", "for", time.Until(end))
-		pause(ctx, time.Until(end))
+	for !lingers.IsZero() && err == nil {
+		d.Log.Info("waiting until the other nodes know this one's connections", "for", time.Until(lingers))
+		pause(ctx, time.Until(lingers))
+		lingers = d.lingerEnd(time.Now())
 		err = d.giveUpAll(ctx)
 	}
 	d.omega()

@@ -71,6 +71,10 @@ func networkObject(op Op) any {
 		return op.Rule
 	case DeleteSNAT:
 		return op.Rule
+	case AddMute:
+		return op.Rule
+	case DeleteMute:
+		return op.Rule
 	case AddDecapsulation:
 		return op.Tunnel
 	case DeleteDecapsulation:
@@ -144,7 +148,7 @@ func found(have State, op Op) string {
 			return daemonArguments(daemon)
 		}
 	case DeleteService, DeleteRealServer, DeleteVIP, DeleteRoute, DeleteRule, DeleteRedirect, DeleteMark,
-		DeleteSNAT, DeleteDecapsulation, ReleaseConntrack, StopDaemon, DeleteStray:
+		DeleteSNAT, DeleteMute, DeleteDecapsulation, ReleaseConntrack, StopDaemon, DeleteStray:
 		return "present"
 	}
 	return "absent"

@@ -18,7 +18,7 @@ func (d *Director) facts(stopping bool) Facts {
 	f.Config = d.derived.config
 	f.Sysctls = maps.Clone(d.sysctls)
 	f.Roles = d.roles()
-	f.Relinquished = maps.Clone(d.relinquished)
+	f.Relinquished, f.Assumed = maps.Clone(d.relinquished), maps.Clone(d.assumed)
 	return f
 }
 
@@ -55,7 +55,10 @@ func (d *Director) roles() map[string]vrrp.Role {
 func (d *Director) takeRoles(stopping bool) Facts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return Facts{Config: d.derived.config, Roles: d.roles(), Stopping: stopping}
+	return Facts{
+		Config: d.derived.config, Roles: d.roles(), Stopping: stopping,
+		Now: time.Now(), Assumed: maps.Clone(d.assumed),
+	}
 }
 
 // servicesIn are the services of these keys, in file order.

@@ -155,6 +155,9 @@ func drawWide(t *rapid.T, name string) State {
 				s.SNATs.Add(snat)
 			}
 		}
+		if rapid.Bool().Draw(t, name+" mute") {
+			s.Mutes.Add(iptables.Mute{VIP: vipNumber(i)})
+		}
 		if rapid.Bool().Draw(t, name+" VIP on lo") {
 			s.VIPs.Add(netif.HostVIP(loopback, vipNumber(i)))
 		}
@@ -365,6 +368,7 @@ func drawFacts(t *rapid.T, c *config.Config) Facts {
 	f := Facts{
 		Config: c, Now: noon, Up: upOf(map[healthcheck.Spec]bool{}),
 		Roles: map[string]vrrp.Role{}, Quorate: map[string]bool{}, Relinquished: map[string]time.Time{},
+		Assumed:   map[string]time.Time{},
 		Recovered: map[ServerKey]time.Time{}, Sysctls: map[string]string{},
 		Stopping: rapid.IntRange(0, 4).Draw(t, "stopping") == 0,
 	}
@@ -389,6 +393,9 @@ func drawFacts(t *rapid.T, c *config.Config) Facts {
 		if rapid.Bool().Draw(t, "relinquished") {
 			f.Relinquished[instance.Router.Name] = moment.Draw(t, "relinquished at")
 		}
+		if rapid.Bool().Draw(t, "assumed") {
+			f.Assumed[instance.Router.Name] = moment.Draw(t, "assumed at")
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(sysctlValues)) {
 		if rapid.IntRange(0, 3).Draw(t, "saved") == 0 {
@@ -409,7 +416,8 @@ func snapshotOf(s State) Snapshot {
 		Addresses: slices.Collect(maps.Keys(s.VIPs)),
 		Routes:    slices.Collect(maps.Keys(s.Routes)), Rules: slices.Collect(maps.Keys(s.Rules)),
 		Redirects: slices.Collect(maps.Keys(s.Redirects)), Marks: slices.Collect(maps.Keys(s.Marks)),
-		SNATs: slices.Collect(maps.Keys(s.SNATs)), Strays: slices.Collect(maps.Keys(s.Strays)),
+		SNATs: slices.Collect(maps.Keys(s.SNATs)), Mutes: slices.Collect(maps.Keys(s.Mutes)),
+		Strays:   slices.Collect(maps.Keys(s.Strays)),
 		Timeouts: maps.Clone(s.Timeouts), Decapsulations: slices.Collect(maps.Keys(s.Decapsulations)),
 		ConntrackHeld: s.Conntrack.Has(Hold{}), Sysctls: maps.Clone(s.Sysctls),
 	}

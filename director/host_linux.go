@@ -120,6 +120,8 @@ func (h *Host) Do(ctx context.Context, ops []Op) []error {
 		return h.deleteVIPs(ops)
 	case batchTable:
 		return h.table.change(ops)
+	case batchAddMutes, batchAddMutes6, batchDeleteMutes, batchDeleteMutes6:
+		return slices.Repeat([]error{h.rules.mute(ctx, ops)}, len(ops))
 	default:
 		return []error{h.do(ctx, ops[0])}
 	}

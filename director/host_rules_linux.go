@@ -47,6 +47,11 @@ func chainsFor(c *config.Config) Set[iptables.Chain] {
 			chains.Add(iptables.Redirect{}.Chain())
 			chains.Add(iptables.Hold{}.Chain())
 		}
+		for _, vip := range c.VRRP[i].VIPs {
+			if c.Sync != nil {
+				chains.Add(iptables.Mute{VIP: vip.Addr}.Chain())
+			}
+		}
 	}
 	for i := range c.Services {
 		service := &c.Services[i]
@@ -137,6 +142,8 @@ func (r *ruleset) fill(ctx context.Context, s *Snapshot) error {
 			s.Marks = append(s.Marks, rule)
 		case iptables.SNAT:
 			s.SNATs = append(s.SNATs, rule)
+		case iptables.Mute:
+			s.Mutes = append(s.Mutes, rule)
 		case iptables.Hold:
 			s.ConntrackHeld = true
 		}
@@ -206,6 +213,27 @@ func (r *ruleset) do(ctx context.Context, op Op) error {
 		return r.deleteStray(ctx, op.Rule)
 	}
 	return fmt.Errorf("%T: %w", op, errors.ErrUnsupported)
+}
+
+// mute adds or deletes rules that keep resets back, all of one family.
+func (r *ruleset) mute(ctx context.Context, ops []Op) error {
+	if r.table == nil {
+		return fmt.Errorf("iptables: %w", errNotPrepared)
+	}
+	defer r.changed()
+	var added, deleted []iptables.Mute
+	for _, op := range ops {
+		switch op := op.(type) {
+		case AddMute:
+			added = append(added, op.Rule)
+		case DeleteMute:
+			deleted = append(deleted, op.Rule)
+		}
+	}
+	if len(deleted) > 0 {
+		return r.table.Unmute(ctx, deleted)
+	}
+	return r.table.Mute(ctx, added)
 }
 
 // deleteStray deletes the last copy of the rule that deletion deletes.

@@ -182,6 +182,9 @@ func (d *Director) roleChanged(t vrrp.Transition) {
 	if i, ok := d.instances[t.Name]; ok {
 		if t.To == vrrp.Master {
 			i.epoch++
+			if t.Reason != vrrp.ReasonResumed {
+				d.assumed[t.Name] = time.Now()
+			}
 		} else if i.role == vrrp.Master {
 			d.relinquished[t.Name] = time.Now()
 		}

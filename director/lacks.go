@@ -124,6 +124,8 @@ func lacksOfSysctls(c *config.Config) []Lack {
 		value, err := tree.Get(r.Name)
 		lack := Lack{What: r.Name, Breaks: r.Why}
 		switch {
+		case errors.Is(err, sysctl.ErrNotExist) && strings.HasPrefix(r.Name, "net.ipv4.vs.") && !ipvsLoaded():
+			continue // it comes with the module
 		case errors.Is(err, sysctl.ErrNotExist):
 			lack.What = fmt.Sprintf("kernel parameter %s", r.Name)
 		case err != nil:
@@ -140,6 +142,11 @@ func lacksOfSysctls(c *config.Config) []Lack {
 	return lacks
 }
 
+func ipvsLoaded() bool {
+	_, err := os.Stat("/proc/sys/net/ipv4/vs")
+	return err == nil
+}
+
 // String is the Lack in one line.
 func (l Lack) String() string {
 	var parts []string
@@ -154,5 +161,5 @@ func (l Lack) String() string {
 	if l.Mend != "" {
 		parts = append(parts, "run: "+l.Mend)
 	}
-	return strings.Join(parts, "; ")
+	return strings.ReplaceAll(strings.Join(parts, "; "), "\n", "; ")
 }

@@ -33,9 +33,12 @@ type Memory struct {
 	// Boot is the kernel's boot identity: a file from another boot is ignored.
 	Boot      string                    `json:"boot"`
 	Instances map[string]InstanceMemory `json:"instances"`
-	// Services and VIPs are what the director owned.
+	// Services, VIPs, Daemons and Decapsulations are what the director owned.
 	Services []ipvs.ServiceKey `json:"services"`
 	VIPs     []netif.Address   `json:"vips"`
+	// Daemons tells that the synchronisation daemons are lvsd's.
+	Daemons        bool                  `json:"daemons,omitempty"`
+	Decapsulations []netif.Decapsulation `json:"decapsulations,omitempty"`
 	// Sysctls are the values that were there before lvsd set its own.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
 	// Quorate tells of services, by name, whether they had their quorum: of those
@@ -139,7 +142,16 @@ func (m Memory) wasMasterJustNow(c vrrp.Config, now time.Duration) bool {
 
 // owned returns what the predecessor owned.
 func (m Memory) owned() Owned {
-	return Owned{Services: SetOf(m.Services...), VIPs: SetOf(m.VIPs...)}
+	return Owned{
+		Services: SetOf(m.Services...), VIPs: SetOf(m.VIPs...),
+		Daemons: m.Daemons, Decapsulations: SetOf(m.Decapsulations...),
+	}
+}
+
+// remember is the inverse of owned.
+func (m *Memory) remember(o Owned) {
+	m.Services, m.VIPs = slices.Collect(maps.Keys(o.Services)), slices.Collect(maps.Keys(o.VIPs))
+	m.Daemons, m.Decapsulations = o.Daemons, slices.Collect(maps.Keys(o.Decapsulations))
 }
 
 // keepMemory renews the file while any instance is MASTER, so that a successor
@@ -172,11 +184,10 @@ func (d *Director) remember() error {
 	d.mu.Lock()
 	m := Memory{
 		Instances: make(map[string]InstanceMemory, len(d.instances)),
-		Services:  slices.Collect(maps.Keys(d.owned.Services)),
-		VIPs:      slices.Collect(maps.Keys(d.owned.VIPs)),
 		Sysctls:   maps.Clone(d.sysctls),
 		Quorate:   d.quorateToRemember(),
 	}
+	m.remember(d.owned)
 	instances := maps.Clone(d.instances)
 	d.mu.Unlock()
 	m.Hosts = d.names.answers()

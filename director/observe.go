@@ -22,9 +22,10 @@ type Snapshot struct {
 	Rules  []netif.Rule
 	// Redirects are the rules that bear lvsd's tag.
 	Redirects []iptables.Redirect
-	// Marks and SNATs are the others that bear the tag.
+	// Marks, SNATs and Mutes are the others that bear the tag.
 	Marks []iptables.Mark
 	SNATs []iptables.SNAT
+	Mutes []iptables.Mute
 	// Timeouts, Daemons and Decapsulations are the kernel's, whoever set them.
 	Timeouts       map[Timeout]time.Duration
 	Daemons        []ipvs.Daemon
@@ -161,6 +162,7 @@ func (s Snapshot) tagged(have State) {
 	merge(&have.Redirects, SetOf(s.Redirects...))
 	merge(&have.Marks, SetOf(s.Marks...))
 	merge(&have.SNATs, SetOf(s.SNATs...))
+	merge(&have.Mutes, SetOf(s.Mutes...))
 	merge(&have.Strays, SetOf(s.Strays...))
 	if s.ConntrackHeld {
 		have.Conntrack.Add(Hold{})

@@ -74,6 +74,10 @@ type (
 	AddSNAT struct{ Rule iptables.SNAT }
 	// DeleteSNAT deletes one.
 	DeleteSNAT struct{ Rule iptables.SNAT }
+	// AddMute adds a rule that keeps resets from a VIP back.
+	AddMute struct{ Rule iptables.Mute }
+	// DeleteMute deletes one.
+	DeleteMute struct{ Rule iptables.Mute }
 	// SetTimeout sets a timeout of idle connections.
 	SetTimeout struct {
 		Name  Timeout
@@ -156,11 +160,19 @@ func (o DeleteMark) String() string {
 }
 
 func (o AddSNAT) String() string {
-	return ipCommandOf("iptables", o.Rule.VIP) + " -t nat -A POSTROUTING " + snatArguments(o.Rule)
+	return ipCommandOf("iptables", o.Rule.VIP) + " -t nat -I POSTROUTING " + snatArguments(o.Rule)
 }
 
 func (o DeleteSNAT) String() string {
 	return ipCommandOf("iptables", o.Rule.VIP) + " -t nat -D POSTROUTING " + snatArguments(o.Rule)
+}
+
+func (o AddMute) String() string {
+	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -A OUTPUT " + muteArguments(o.Rule)
+}
+
+func (o DeleteMute) String() string {
+	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -D OUTPUT " + muteArguments(o.Rule)
 }
 
 func (o SetTimeout) String() string {
@@ -218,6 +230,8 @@ func (o AddMark) applyTo(s State)             { s.Marks.Add(o.Rule) }
 func (o DeleteMark) applyTo(s State)          { delete(s.Marks, o.Rule) }
 func (o AddSNAT) applyTo(s State)             { s.SNATs.Add(o.Rule) }
 func (o DeleteSNAT) applyTo(s State)          { delete(s.SNATs, o.Rule) }
+func (o AddMute) applyTo(s State)             { s.Mutes.Add(o.Rule) }
+func (o DeleteMute) applyTo(s State)          { delete(s.Mutes, o.Rule) }
 func (o StartDaemon) applyTo(s State)         { s.Daemons[o.Daemon.State] = o.Daemon }
 func (o StopDaemon) applyTo(s State)          { delete(s.Daemons, o.Daemon.State) }
 func (o AddDecapsulation) applyTo(s State)    { s.Decapsulations.Add(o.Tunnel) }

@@ -151,6 +151,10 @@ func describeFirewall(op Op) Change {
 		table, rule = "nat POSTROUTING", snatArguments(op.Rule)
 	case DeleteSNAT:
 		action, table, rule = ActionDelete, "nat POSTROUTING", snatArguments(op.Rule)
+	case AddMute:
+		table, rule = "mangle OUTPUT", muteArguments(op.Rule)
+	case DeleteMute:
+		action, table, rule = ActionDelete, "mangle OUTPUT", muteArguments(op.Rule)
 	case HoldConntrack:
 		table, rule = "mangle FORWARD", holdArguments
 	case ReleaseConntrack:

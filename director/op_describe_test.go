@@ -50,6 +50,8 @@ func everyOp() []Op {
 		DeleteMark{marksNumber(0)[1]},
 		AddSNAT{snatsNumber(0)[0]},
 		DeleteSNAT{snatsNumber(0)[1]},
+		AddMute{iptables.Mute{VIP: vipNumber(0)}},
+		DeleteMute{iptables.Mute{VIP: netip.MustParseAddr("2001:db8::100")}},
 		DeleteStray{"iptables -t nat -D PREROUTING -j RETURN"},
 		HoldConntrack{},
 		ReleaseConntrack{},

@@ -55,6 +55,10 @@ func snatArguments(s iptables.SNAT) string {
 	return arguments + " -j MASQUERADE"
 }
 
+func muteArguments(m iptables.Mute) string {
+	return fmt.Sprintf("-s %s/%d -p tcp --tcp-flags RST,ACK RST -j DROP", m.VIP, m.VIP.BitLen())
+}
+
 func (o AddDecapsulation) String() string {
 	up := "ip link set " + o.Tunnel.Device() + " up"
 	if o.Tunnel.Encapsulation == netif.GUE {

@@ -39,6 +39,9 @@ type Facts struct {
 	// clean stop included. For syncLinger after that its sender of connections
 	// and, with KeepConnections, IPVS go on.
 	Relinquished map[string]time.Time
+	// Assumed is when each instance, by name, last became MASTER, except that one
+	// which went on where a predecessor was is not in it.
+	Assumed map[string]time.Time
 	// Stopping is a clean stop: give everything up, but for what other
 	// directors' traffic to this node needs. What lingers goes at nextChange:
 	// a stop is complete when that is zero.
@@ -64,6 +67,9 @@ func Plan(f Facts) State {
 	}
 	planAccept(want, f)
 	planSync(want, f)
+	for i := range f.Config.VRRP {
+		planMutes(want, f, &f.Config.VRRP[i])
+	}
 	planSysctls(want, f)
 	if !f.Stopping || f.handsOver() {
 		planServices(want, f)

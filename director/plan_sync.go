@@ -5,6 +5,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
@@ -12,6 +13,10 @@ import (
 // needs of it: the kernel's sender sends what it holds within 3 s, and
 // neighbours that have not heard of the new MASTER still send packets here.
 const syncLinger = 4 * time.Second
+
+// syncSettle is how long a new MASTER may still be told of connections that the
+// former one served: a sender's delay, and a client's patience to send again.
+const syncSettle = 5 * time.Second
 
 // backupOnly makes IPVS leave all packets alone while a receiver runs.
 const backupOnly = "net.ipv4.vs.backup_only"
@@ -57,6 +62,27 @@ func planBackupOnly(want State, f Facts) {
 	want.Sysctls[backupOnly] = value
 }
 
+// planMutes keeps a new MASTER's resets back for syncSettle. The youngest
+// connections are those that it has not been told of; a packet of theirs finds no
+// entry of IPVS, ends at this host's TCP, which knows nothing of them, and would be
+// answered with a reset. The client hears nothing instead and sends it again, and
+// by then IPVS knows. At all other times a reset tells the truth.
+func planMutes(want State, f Facts, instance *config.VRRP) {
+	if f.Config.Sync == nil || !f.settles(instance.Router.Name) {
+		return
+	}
+	for _, vip := range instance.VIPs {
+		want.Mutes.Add(iptables.Mute{VIP: vip.Addr})
+	}
+}
+
+// settles reports whether the instance became MASTER just now.
+func (f Facts) settles(instance string) bool {
+	at, became := f.Assumed[instance]
+	master := f.Roles[instance] == vrrp.Master && !f.Stopping
+	return became && master && f.Now.Before(at.Add(syncSettle))
+}
+
 func keepsConnections(c *config.Config) bool {
 	for i := range c.VRRP {
 		if c.VRRP[i].KeepConnections {
@@ -83,6 +109,18 @@ func (f Facts) handsOver() bool {
 		}
 	}
 	return false
+}
+
+// settlesUntil is when the first instance that settles, and for which that means
+// something, does so no longer.
+func (f Facts) settlesUntil() time.Time {
+	var until time.Time
+	for i := range f.Config.VRRP {
+		if name := f.Config.VRRP[i].Router.Name; f.Config.Sync != nil && f.settles(name) {
+			until = earlier(until, f.Assumed[name].Add(syncSettle))
+		}
+	}
+	return until
 }
 
 // lingersUntil is when the first instance that lingers, and for which that means

@@ -115,6 +115,11 @@ func (p planCase) relinquished(ago time.Duration) {
 	p.Relinquished = map[string]time.Time{"relay": p.Now.Add(-ago)}
 }
 
+// assumed has the node become MASTER so long ago.
+func (p planCase) assumed(ago time.Duration) {
+	p.Assumed = map[string]time.Time{"relay": p.Now.Add(-ago)}
+}
+
 func TestPlan(t *testing.T) {
 	second := netip.MustParseAddrPort("192.0.2.2:25")
 	for _, test := range []struct {
@@ -227,6 +232,24 @@ func TestPlan(t *testing.T) {
 		}},
 		{"keep-connections-master", vrrp.Master, planCase.keeping},
 		{"keep-connections-backup", vrrp.Backup, planCase.keeping},
+		{"sync-settling", vrrp.Master, func(p planCase) {
+			p.synced(config.SyncBoth)
+			p.assumed(4 * time.Second)
+		}},
+		{"sync-settled", vrrp.Master, func(p planCase) {
+			p.synced(config.SyncBoth)
+			p.assumed(5 * time.Second)
+		}},
+		{"sync-settling-backup", vrrp.Backup, func(p planCase) {
+			p.synced(config.SyncBoth)
+			p.assumed(time.Second)
+		}},
+		{"sync-settling-stopping", vrrp.Master, func(p planCase) {
+			p.synced(config.SyncBoth)
+			p.Stopping = true
+			p.assumed(time.Second)
+		}},
+		{"master-without-sync", vrrp.Master, func(p planCase) { p.assumed(time.Second) }},
 		{"keep-connections-lingering", vrrp.Backup, func(p planCase) {
 			p.keeping()
 			p.relinquished(time.Second)

@@ -130,6 +130,7 @@ func (d *Director) lend(t *twin) {
 	t.owned = merged(d.owned, t.owned)
 	maps.Copy(t.sysctls, d.sysctls)
 	maps.Copy(t.relinquished, d.relinquished)
+	maps.Copy(t.assumed, d.assumed)
 	for _, v := range t.file.VRRP {
 		i := d.instances[v.Router.Name]
 		if i == nil || !sameRouter(i.config, v) {

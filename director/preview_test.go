@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/vrrp"
 	"github.com/lvsd/lvsd/vrrp/vrrptest"
 )
@@ -267,6 +269,74 @@ func TestPreviewSeesWhatSomebodyElseChanged(t *testing.T) {
 	})
 }
 
+// TestPreviewKnowsWhatTheDirectorKnows: the verdicts of checks count, not the
+// weights that somebody else gave; a weight that rises is where it is; and within
+// the hysteresis a quorum is what it was.
+func TestPreviewKnowsWhatTheDirectorKnows(t *testing.T) {
+	c := relayConfig()
+	service := &c.Services[0]
+	service.SlowStart = time.Hour
+	service.Quorum = config.Quorum{Weight: 190, Hysteresis: 20}
+	service.Sorry = &config.SorryServer{
+		Address: netip.MustParseAddrPort("192.0.2.9:25"), Forwarding: ipvs.DirectRoute, Weight: 1,
+	}
+	down := config.RealServer{Address: netip.MustParseAddrPort("192.0.2.3:25"), Forwarding: ipvs.DirectRoute}
+	down.Checks = []healthcheck.Spec{checkOf(down)}
+	service.RealServers = append(service.RealServers, down)
+	for i := range service.RealServers {
+		service.RealServers[i].Weight = 100
+	}
+	kernel := newModel()
+	want := Plan(Facts{Config: c, Roles: map[string]vrrp.Role{}})
+	kernel.state = want
+	d := New(Options{
+		Config: c, Kernel: kernel, Network: kernel, Log: slog.New(slog.DiscardHandler),
+	})
+	if err := d.pool.Update(specs(c)); err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range specs(c)[:2] {
+		if err := d.pool.Seed(spec, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.recovered[ServerKey{Service: service.IPVS.ServiceKey, Address: service.RealServers[0].Address}] = time.Now()
+	d.recallQuorums(map[string]bool{service.Name: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer begin(ctx, func(context.Context) { (<-d.questions)() })()
+	defer cancel()
+	p, err := d.Preview(ctx, kernel, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edits := []string{
+		"ipvsadm -e -t 192.0.2.100:25 -r 192.0.2.1:25 -g -w 1",
+		"ipvsadm -e -t 192.0.2.100:25 -r 192.0.2.2:25 -g -w 100",
+		"ipvsadm -d -t 192.0.2.100:25 -r 192.0.2.9:25",
+	}
+	if diff := cmp.Diff(edits, commandsOf(p.Changes)); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+// TestPreviewKnowsHostNames: what a predecessor found stands while the name
+// server is away.
+func TestPreviewKnowsHostNames(t *testing.T) {
+	n := newNode(t, vrrptest.New(), 1)
+	server := &n.config.Services[0].RealServers[0]
+	server.Host, server.Address = "mx.example", netip.AddrPortFrom(netip.Addr{}, 25)
+	hosts := map[string][]netip.Addr{"mx.example": {netip.MustParseAddr("192.0.2.77")}}
+	if err := n.memory.Save(Memory{Hosts: hosts}); err != nil {
+		t.Fatal(err)
+	}
+	start := n.starting()
+	start.Lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, errInjected }
+	p := n.previewed(start.Preview)
+	if want := "ipvsadm -a -t 192.0.2.100:25 -r 192.0.2.77:25 -g -w 1"; !slices.Contains(commandsOf(p.Changes), want) {
+		t.Errorf("no %q in %q", want, commandsOf(p.Changes))
+	}
+}
+
 // TestPreviewLeavesOthersAlone: what is not lvsd's is told and not touched, and a
 // parameter that nobody manages is told too.
 func TestPreviewLeavesOthersAlone(t *testing.T) {
@@ -325,6 +395,19 @@ func TestApplyOnce(t *testing.T) {
 		}
 		if len(p.Foreign) > 0 {
 			t.Errorf("foreign: %q", p.Foreign)
+		}
+		start = n.starting()
+		if p, err = start.Preview(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := start.Apply(t.Context(), p); err != nil || !left.Empty() {
+			t.Fatalf("left %q, %v", commandsOf(left.Changes), err)
+		}
+		// Whoever makes such a service now, it is not lvsd's any more.
+		service := relayConfig().Services[0].IPVS
+		n.kernel.change(func(s State) { AddService{service}.applyTo(s) })
+		if p := n.previewed(n.starting().Preview); !p.Empty() || len(p.Foreign) != 1 {
+			t.Errorf("somebody else's service: changes %q, foreign %q", commandsOf(p.Changes), p.Foreign)
 		}
 
 		n.start()

@@ -13,31 +13,53 @@ import (
 	"github.com/lvsd/lvsd/healthcheck"
 )
 
-// quickChunk is how many services are planned before the kernel is told: when a
-// rack dies, the first weights are 0 before the last are planned.
-const quickChunk = 64
+// The services are planned and the kernel is told in chunks, of which each is
+// chunkGrowth times as large as the one before, up to maxChunk: when a rack dies,
+// the first weight is 0 at once, and all are soon.
+const (
+	chunkGrowth = 8
+	maxChunk    = 512
+)
 
 // quick brings to the kernel what only these services need: verdicts changed, or
 // a weight rises. It reads nothing and plans nothing else; the next complete
 // step finds what it did not know.
 func (d *Director) quick(ctx context.Context, touched []int) error {
+	if len(touched) == 0 {
+		return nil
+	}
 	c := d.derived.config
-	for chunk := range slices.Chunk(touched, quickChunk) {
+	var judged []Facts
+	var all []Op
+	var err error
+	for size := 1; len(touched) > 0 && err == nil; size = min(size*chunkGrowth, maxChunk) {
+		chunk := touched[:min(size, len(touched))]
+		touched = touched[len(chunk):]
 		services := make([]config.VirtualService, len(chunk))
 		for i, n := range chunk {
 			services[i] = c.Services[n]
 		}
 		facts := d.partFacts(services)
-		if err := d.quickly(ctx, facts); err != nil {
-			return err
+		var done []Op
+		done, err = d.quickly(ctx, facts)
+		all = append(all, done...)
+		if err == nil {
+			judged = append(judged, facts)
 		}
+	}
+	if len(all) > 0 || err != nil {
+		d.observe(func(o *observation) { o.at, o.err = time.Now(), err; o.changes += len(all) })
+	}
+	// Who reads the log, and the hooks, can wait until the kernel has it all.
+	d.logChanged(all)
+	for _, facts := range judged {
 		d.judgeServices(facts)
 	}
-	return nil
+	return err
 }
 
-// quickly plans and applies the services of the facts.
-func (d *Director) quickly(ctx context.Context, facts Facts) error {
+// quickly plans and applies the services of the facts, and returns what was done.
+func (d *Director) quickly(ctx context.Context, facts Facts) ([]Op, error) {
 	keys := keysIn(facts.Config)
 	planned := NewState()
 	planned.Services = servicesOnly(facts)
@@ -50,18 +72,16 @@ func (d *Director) quickly(ctx context.Context, facts Facts) error {
 		ops, _ = split(ops, expected, planned)
 	}
 	if len(ops) == 0 {
-		return nil
+		return nil, nil
 	}
 	done, err := Apply(ctx, d.Kernel, ops)
 	d.did(done)
-	d.logChanged(done)
-	d.observe(func(o *observation) { o.at, o.err = time.Now(), err; o.changes += len(done) })
 	if err == nil {
 		want := d.view.expected
 		want.Services = planned.Services
 		d.leave(want, keys)
 	}
-	return err
+	return done, err
 }
 
 // servicesOnly plans the virtual services of the facts and nothing else.

@@ -261,20 +261,6 @@ func (d *Director) saveSysctls(ops []Op, have State) {
 	}
 }
 
-// logChanged tells what was changed for reasons of lvsd's own.
-func (d *Director) logChanged(done []Op) {
-	for _, op := range done {
-		d.Log.Info("changed", "op", op.String())
-	}
-}
-
-// logRepaired tells what somebody else had changed and was put right.
-func (d *Director) logRepaired(done []Op, have State) {
-	for _, op := range done {
-		d.Log.Warn("repaired what somebody else changed", "found", found(have, op), "op", op.String())
-	}
-}
-
 // holdings are the VIPs to announce: those that a MASTER has on its interface.
 func (d *Director) holdings(have State) map[netif.Address]holding {
 	d.mu.Lock()

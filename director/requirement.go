@@ -7,6 +7,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/sysctl"
 )
 
 // Requirement is a kernel parameter that the configuration depends on.
@@ -28,7 +29,7 @@ type Requirement struct {
 func Requirements(c *config.Config) []Requirement {
 	var all requirements
 	for _, name := range slices.Sorted(maps.Keys(c.IPVS.Sysctls)) {
-		all.add(Requirement{Name: name, Value: c.IPVS.Sysctls[name], Why: "the file sets it", Always: true})
+		all.add(Requirement{Name: name, Value: sysctl.Normal(c.IPVS.Sysctls[name]), Why: "the file sets it", Always: true})
 	}
 	all.ofServices(c)
 	if c.Sync != nil {
@@ -61,7 +62,7 @@ func (all *requirements) quiet(name, value, why string) {
 
 // ofServices adds what virtual services need on a director.
 func (all *requirements) ofServices(c *config.Config) {
-	var nat, snat, persistent, direct bool
+	var nat, nat6, snat, persistent, direct bool
 	for i := range c.Services {
 		service := &c.Services[i]
 		snat = snat || service.SNAT != nil
@@ -69,6 +70,7 @@ func (all *requirements) ofServices(c *config.Config) {
 		for j := range service.RealServers {
 			masquerade := service.RealServers[j].Forwarding == ipvs.Masquerade
 			nat, direct = nat || masquerade, direct || !masquerade
+			nat6 = nat6 || masquerade && service.IPVS.Family == ipvs.IPv6
 		}
 	}
 	if len(c.Services) > 0 {
@@ -83,6 +85,10 @@ func (all *requirements) ofServices(c *config.Config) {
 	}
 	if nat {
 		all.ofNAT(c)
+	}
+	if nat6 {
+		all.reported("net.ipv6.conf.all.forwarding", "1",
+			"nat over IPv6: replies of real servers are routed through this node")
 	}
 	if snat {
 		all.add(Requirement{

@@ -272,7 +272,7 @@ func TestHandOverLeavesTheDaemons(t *testing.T) {
 		n := newNode(t, vrrptest.New(), 1)
 		n.config.Sync = &config.Sync{Instance: "relay", Daemons: config.SyncBoth, Interface: "eth0", ID: 11}
 		n.start()
-		advance(5 * time.Second)
+		advance(4*time.Second + syncSettle)
 		n.kernel.takeDone()
 		n.stop(ErrHandOver)
 		n.start()

@@ -48,6 +48,9 @@ type State struct {
 	// Marks and SNATs are the other rules that bear lvsd's tag.
 	Marks Set[iptables.Mark]
 	SNATs Set[iptables.SNAT]
+	// Mutes are those that keep this node's TCP from resetting connections that
+	// IPVS is about to know.
+	Mutes Set[iptables.Mute]
 	// Strays are rules that bear lvsd's tag and are copies, or of a form that
 	// this version does not write; none is ever wanted.
 	Strays Set[string]
@@ -129,6 +132,7 @@ func NewState() State {
 		Redirects:      Set[iptables.Redirect]{},
 		Marks:          Set[iptables.Mark]{},
 		SNATs:          Set[iptables.SNAT]{},
+		Mutes:          Set[iptables.Mute]{},
 		Strays:         Set[string]{},
 		Conntrack:      Set[Hold]{},
 		Timeouts:       map[Timeout]time.Duration{},
@@ -148,6 +152,7 @@ func (s State) Clone() State {
 		Redirects:      maps.Clone(s.Redirects),
 		Marks:          maps.Clone(s.Marks),
 		SNATs:          maps.Clone(s.SNATs),
+		Mutes:          maps.Clone(s.Mutes),
 		Timeouts:       maps.Clone(s.Timeouts),
 		Daemons:        maps.Clone(s.Daemons),
 		Decapsulations: maps.Clone(s.Decapsulations),
@@ -246,6 +251,8 @@ func compareSNATs(a, b iptables.SNAT) int {
 		a.Source.Compare(b.Source),
 	)
 }
+
+func compareMutes(a, b iptables.Mute) int { return a.VIP.Compare(b.VIP) }
 
 func compareBool(a, b bool) int {
 	switch {

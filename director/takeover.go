@@ -26,6 +26,7 @@ func (d *Director) takeOver(ctx context.Context, facts Facts) {
 	have := NewState()
 	have.VIPs = maps.Clone(d.view.have.VIPs)
 	have.Sysctls = maps.Clone(d.view.have.Sysctls)
+	have.Mutes = maps.Clone(d.view.have.Mutes)
 	needed := diffTakeOver(have, want)
 	d.saveSysctls(needed, have)
 	var all []Op
@@ -71,7 +72,7 @@ func (d *Director) newlyWanted(facts Facts) State {
 		instance := &facts.Config.VRRP[i]
 		name := instance.Router.Name
 		if facts.Roles[name] == vrrp.Master && !d.status.masters.Has(name) {
-			planTakeOver(want, instance)
+			planTakeOver(want, facts, instance)
 		}
 	}
 	return want

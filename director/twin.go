@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -158,11 +157,10 @@ func (t *twin) bequeath() error {
 	t.mu.Lock()
 	m := Memory{
 		Instances: t.instancesBefore,
-		Services:  slices.Collect(maps.Keys(t.owned.Services)),
-		VIPs:      slices.Collect(maps.Keys(t.owned.VIPs)),
 		Sysctls:   maps.Clone(t.sysctls),
 		Quorate:   t.quorateToRemember(),
 	}
+	m.remember(t.owned)
 	t.mu.Unlock()
 	m.Hosts = t.names.answers()
 	return t.Memory.Save(m)

@@ -126,7 +126,7 @@ func (f Facts) nextStep(s config.VirtualService) time.Time {
 // nextChange is when Plan comes to another result although nothing happens until
 // then; zero is never. While Stopping, that is when the rest may go.
 func nextChange(f Facts) time.Time {
-	next := f.lingersUntil()
+	next := earlier(f.lingersUntil(), f.settlesUntil())
 	if f.Stopping && !f.handsOver() || len(f.Recovered) == 0 {
 		return next
 	}

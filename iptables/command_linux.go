@@ -1,38 +1,21 @@
 package iptables
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
+
+	"github.com/coreos/go-iptables/iptables"
 )
 
 // command is iptables or ip6tables.
 type command struct {
-	path string
-	// wait is how long a run waits for the xtables lock, in seconds.
-	wait int
+	*iptables.IPTables
 	// nft tells that it works on nf_tables.
 	nft bool
-}
-
-// commandError is a run that failed.
-type commandError struct {
-	status int
-	// text is what it said, in one line.
-	text string
-}
-
-func (e *commandError) Error() string { return e.text }
-
-// absent reports whether the rule that was to be deleted is not there.
-func (e *commandError) absent() bool {
-	return e.status == 1 && (strings.Contains(e.text, "does a matching rule exist") ||
-		strings.Contains(e.text, "No chain/target/match by that name"))
 }
 
 // findCommand looks for the command in PATH and then where distributions put it,
@@ -47,33 +30,22 @@ func findCommand(name string) (string, error) {
 		name, filepath.SplitList(os.Getenv("PATH")))
 }
 
-// openCommand asks the command for its version, which names what it works on.
-func openCommand(path string, wait int) (*command, error) {
-	c := &command{path: path, wait: wait}
-	version, err := c.execute("--version")
+// openCommand makes sure that the command can be run. Its version names what it
+// works on. A run waits for the xtables lock as long as wait says, in seconds.
+func openCommand(path string, ipv6 bool, wait int) (*command, error) {
+	version, err := exec.Command(path, "--version").Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	c.nft = strings.Contains(version, "(nf_tables)")
-	return c, nil
-}
-
-// run carries out one command of iptables and returns what it printed.
-func (c *command) run(args ...string) (string, error) {
-	return c.execute(append([]string{"--wait", strconv.Itoa(c.wait)}, args...)...)
-}
-
-func (c *command) execute(args ...string) (string, error) {
-	var stdout, stderr bytes.Buffer
-	run := exec.Command(c.path, args...)
-	run.Stdout, run.Stderr = &stdout, &stderr
-	err := run.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		text := strings.Join(strings.Fields(stderr.String()), " ")
-		return "", &commandError{exit.ExitCode(), fmt.Sprintf("%s: %s", exit, text)}
+	protocol := iptables.ProtocolIPv4
+	if ipv6 {
+		protocol = iptables.ProtocolIPv6
 	}
-	return stdout.String(), err
+	tables, err := iptables.New(iptables.Path(path), iptables.IPFamily(protocol), iptables.Timeout(wait))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &command{tables, strings.Contains(string(version), "(nf_tables)")}, nil
 }
 
 // exitResource is the exit status of iptables when it could not get what it
@@ -92,26 +64,33 @@ var modules = map[string]string{
 	"nat POSTROUTING":   "xt_ipvs xt_nat xt_MASQUERADE xt_comment",
 	"mangle PREROUTING": "xt_mark xt_comment xt_tcpudp",
 	"mangle FORWARD":    "xt_conntrack xt_comment",
+	"mangle OUTPUT":     "xt_comment xt_tcpudp",
 }
 
 // explain adds to an error of the command what it means for the caller or what
 // the operator can do about it.
 func explain(c Chain, err error) error {
-	var failed *commandError
+	var failed *iptables.Error
 	if !errors.As(err, &failed) {
 		return err
 	}
-	text := failed.text
+	text := strings.Join(strings.Fields(failed.Error()), " ")
 	switch {
 	case strings.Contains(text, "Permission denied"), strings.Contains(text, "Operation not permitted"):
 		return fmt.Errorf("%s: needs CAP_NET_ADMIN and CAP_NET_RAW", text)
 	case strings.Contains(text, "missing kernel module"): // with nf_tables, exitResource too
 		return fmt.Errorf("%s: the kernel lacks what the rule needs: modprobe %s", text, modules[c.Table+" "+c.Name])
-	case failed.status == exitResource:
+	case failed.ExitStatus() == exitResource:
 		return fmt.Errorf("%s: %w", text, ErrLocked)
 	case strings.Contains(text, "insmod"), strings.Contains(text, "Failed to initialize nft"):
 		return fmt.Errorf("%s: the kernel has no such table: modprobe %s_%s, or nft_chain_nat and nft_compat for %s-nft",
 			text, strings.TrimSuffix(c.command(), "s"), c.Table, c.command())
 	}
-	return failed
+	return errors.New(text)
+}
+
+// absent reports whether a rule could not be deleted because it is not there.
+func absent(err error) bool {
+	var failed *iptables.Error
+	return errors.As(err, &failed) && failed.IsNotExist()
 }

@@ -60,6 +60,8 @@ func parseRule(c Chain, spec []string) Rule {
 		rule = readMark(found)
 	case "mangle FORWARD":
 		rule = Hold{}
+	case "mangle OUTPUT":
+		rule = readMute(found)
 	default:
 		return nil
 	}
@@ -104,6 +106,8 @@ func readOption(spec []string) (option, value string, length int) {
 		return option, "", 1
 	case len(spec) >= 3 && slices.Equal(spec[:3], synFlags):
 		return "--syn", "", 3
+	case len(spec) >= 3 && slices.Equal(spec[:3], resetFlags):
+		return "--tcp-flags", "RST", 3
 	case len(spec) < 2:
 		return "", "", 0
 	}
@@ -111,7 +115,7 @@ func readOption(spec []string) (option, value string, length int) {
 	switch option {
 	case "-m":
 		return "-m " + value, "", 2
-	case "-d", "-p", "-j", "--comment", "--ctstate", "--dport", "--vport", "--to-source":
+	case "-s", "-d", "-p", "-j", "--comment", "--ctstate", "--dport", "--vport", "--to-source":
 		return option, canonicalAddress(value), 2
 	case "--vaddr":
 		return option, canonicalAddress(wholeIfBare(value)), 2

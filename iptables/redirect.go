@@ -1,7 +1,8 @@
 // Package iptables owns lvsd's rules in the kernel's packet filter: the REDIRECT
 // rules that let a node which is not MASTER accept the packets that the MASTER
-// forwards to it, those that give packets a firewall mark, and those that give
-// NAT connections a source of this node. It knows rules, their tag, the commands
+// forwards to it, those that give packets a firewall mark, those that give NAT
+// connections a source of this node, and those that keep a new MASTER from
+// resetting connections that it has not been told of yet. It knows rules, their tag, the commands
 // iptables and ip6tables, and the kernel's events of changed rules; it must not
 // know VRRP, roles or why a rule is wanted.
 //

@@ -8,8 +8,8 @@ import (
 // tag is the comment that marks a rule as lvsd's.
 const tag = "lvsd"
 
-// Rule is a rule of one of the kinds that lvsd writes: Redirect, Mark, SNAT or
-// Hold. It is comparable.
+// Rule is a rule of one of the kinds that lvsd writes: Redirect, Mark, SNAT, Mute
+// or Hold. It is comparable.
 type Rule interface {
 	fmt.Stringer
 	// Validate says why the rule cannot be written.
@@ -37,8 +37,10 @@ func Chains() []Chain {
 		{false, "nat", "POSTROUTING"},
 		{false, "mangle", "PREROUTING"},
 		{false, "mangle", "FORWARD"},
+		{false, "mangle", "OUTPUT"},
 		{true, "nat", "POSTROUTING"},
 		{true, "mangle", "PREROUTING"},
+		{true, "mangle", "OUTPUT"},
 	}
 }
 

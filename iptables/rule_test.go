@@ -189,7 +189,7 @@ func TestSplitArguments(t *testing.T) {
 func drawRule(t *rapid.T) Rule {
 	protocols := []string{"tcp", "udp", "sctp"}
 	port := rapid.Uint16Range(1, 65535)
-	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	switch rapid.IntRange(0, 4).Draw(t, "kind") {
 	case 0:
 		r := Redirect{
 			VIP:      netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "vip"))),
@@ -220,6 +220,8 @@ func drawRule(t *rapid.T) Rule {
 			}
 		}
 		return s
+	case 3:
+		return Mute{drawVIP(t)}
 	default:
 		return Hold{}
 	}

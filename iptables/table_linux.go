@@ -56,7 +56,7 @@ func (t *Table) command(ipv6 bool) (*command, error) {
 		known, path = &t.ipv6, directory+"ip6"+strings.TrimPrefix(name, "ip")
 	}
 	if *known == nil {
-		opened, err := openCommand(path, t.wait)
+		opened, err := openCommand(path, ipv6, t.wait)
 		if err != nil {
 			return nil, err
 		}
@@ -71,52 +71,59 @@ func (t *Table) HasEvents() bool { return t.ipv4.nft && (t.ipv6 == nil || t.ipv6
 
 // List lists the rules of the chains that bear the tag, in the order of each
 // chain, those included that are there more than once or are not of a form that
-// Add writes. It runs one command for each table of a family.
+// Add writes. It runs one command for each chain.
 func (t *Table) List(ctx context.Context, chains ...Chain) ([]Tagged, error) {
 	var all []Tagged
-	for len(chains) > 0 {
-		first := chains[0]
-		var same, others []Chain
-		for _, c := range chains {
-			if c.IPv6 == first.IPv6 && c.Table == first.Table {
-				same = append(same, c)
-			} else {
-				others = append(others, c)
-			}
-		}
-		tagged, err := t.listTable(ctx, same)
+	for _, chain := range chains {
+		var lines []string
+		err := t.run(ctx, chain, func(c *command) (err error) {
+			lines, err = c.List(chain.Table, chain.Name)
+			return err
+		})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list rules of %s: %w", chain, explain(chain, err))
 		}
-		all, chains = append(all, tagged...), others
+		all = append(all, parseTable(lines, []Chain{chain})...)
 	}
 	return all, nil
 }
 
-// listTable lists chains of one table of one family.
-func (t *Table) listTable(ctx context.Context, chains []Chain) ([]Tagged, error) {
-	args := []string{"-S"}
-	if len(chains) == 1 {
-		args = append(args, chains[0].Name)
-	}
-	out, err := t.run(ctx, chains[0], args...)
-	if err != nil {
-		return nil, fmt.Errorf("list rules of %s: %w", chains[0], err)
-	}
-	return parseTable(strings.Split(out, "\n"), chains), nil
-}
-
-// run carries out one command in the chain's table.
-func (t *Table) run(ctx context.Context, c Chain, args ...string) (string, error) {
+// run carries out one command for the chain.
+func (t *Table) run(ctx context.Context, c Chain, f func(*command) error) error {
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return err
 	}
 	command, err := t.command(c.IPv6)
 	if err != nil {
-		return "", err
+		return err
 	}
-	out, err := command.run(append([]string{"-t", c.Table}, args...)...)
-	return out, explain(c, err)
+	return f(command)
+}
+
+// append makes the rule the last of the chain, or of several sources, several
+// rules.
+func (t *Table) append(ctx context.Context, c Chain, spec []string) error {
+	return explain(c, t.run(ctx, c, func(command *command) error {
+		return command.Append(c.Table, c.Name, spec...)
+	}))
+}
+
+// insert makes the rule the first of the chain.
+func (t *Table) insert(ctx context.Context, c Chain, spec []string) error {
+	return explain(c, t.run(ctx, c, func(command *command) error {
+		return command.Insert(c.Table, c.Name, 1, spec...)
+	}))
+}
+
+// delete deletes one copy of the rule. That it is gone already is no error.
+func (t *Table) delete(ctx context.Context, c Chain, spec []string) error {
+	err := t.run(ctx, c, func(command *command) error {
+		return command.Delete(c.Table, c.Name, spec...)
+	})
+	if absent(err) {
+		return nil
+	}
+	return explain(c, err)
 }
 
 // Add makes sure that the rule is there. Where it already stands it stays. A new
@@ -134,11 +141,11 @@ func (t *Table) Add(ctx context.Context, r Rule) error {
 	if slices.ContainsFunc(rules, func(found Tagged) bool { return found.Rule == r }) {
 		return nil
 	}
-	command := "-A"
+	put := t.append
 	if r.leads() {
-		command = "-I"
+		put = t.insert
 	}
-	if _, err := t.run(ctx, r.Chain(), append([]string{command, r.Chain().Name}, r.spec()...)...); err != nil {
+	if err := put(ctx, r.Chain(), r.spec()); err != nil {
 		return fmt.Errorf("add rule %s: %w", r, err)
 	}
 	return nil
@@ -175,10 +182,8 @@ func (t *Table) Delete(ctx context.Context, r Rule) error {
 // copies and rules that lvsd would not write are got rid of. That the rule is
 // gone already is no error.
 func (t *Table) Remove(ctx context.Context, rule Tagged) error {
-	_, err := t.run(ctx, rule.Chain, append([]string{"-D", rule.Chain.Name}, rule.Spec...)...)
-	var failed *commandError
-	if err == nil || errors.As(err, &failed) && failed.absent() {
-		return nil
+	if err := t.delete(ctx, rule.Chain, rule.Spec); err != nil {
+		return fmt.Errorf("delete rule %s: %w", strings.Join(rule.Spec, " "), err)
 	}
-	return fmt.Errorf("delete rule %s: %w", strings.Join(rule.Spec, " "), err)
+	return nil
 }

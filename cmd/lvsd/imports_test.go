@@ -33,8 +33,11 @@ var mayImport = map[string][]string{
 		"config", "director/hook", "director/ipvs", "director/netif", "healthcheck", "iptables", "sysctl", "track", "vrrp",
 	},
 	"director/control": {"director"},
+	// The doctor looks at what the director would use, and changes nothing.
+	"director/doctor": {"config", "director", "director/ipvs", "director/netif", "sysctl", "vrrp/segment"},
 	"cmd/lvsd": {
-		"config", "director", "director/control", "director/ipvs", "director/ipvsadm", "vrrp", "vrrp/segment",
+		"config", "director", "director/control", "director/doctor", "director/ipvs", "director/ipvsadm", "vrrp",
+		"vrrp/segment",
 	},
 	// A lab knows nothing of lvsd: it is one more daemon to it.
 	"integration":             nil,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -198,6 +199,36 @@ func TestChangeAllRefused(t *testing.T) {
 	changes := append(marks(2000), destinationChanges(3000)...) // by number, and by size
 	errs := make([]error, len(changes))
 	c.changeSome(changes, errs, indices(len(changes)))
+	for i, err := range errs {
+		if !errors.Is(err, unix.EOPNOTSUPP) {
+			t.Fatalf("change %d: error %v, want EOPNOTSUPP", i, err)
+		}
+	}
+}
+
+// TestChangeWithoutCapability has only the receive buffer that everybody may
+// have: the batches are so much smaller. The thread is left without it.
+func TestChangeWithoutCapability(t *testing.T) {
+	errs := make([]error, 3000)
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if err := dropNetAdmin(); err != nil {
+			done <- err
+			return
+		}
+		c := newClient(dial)
+		defer c.Close()
+		c.family = controller
+		c.changeSome(marks(len(errs)), errs, indices(len(errs)))
+		_, messages := c.socket.conn.capacity()
+		if messages < 1 || messages*answerSize > 2*receiveBuffer {
+			done <- fmt.Errorf("room for %d messages", messages)
+			return
+		}
+		done <- nil
+	}()
+	fatal(t, <-done)
 	for i, err := range errs {
 		if !errors.Is(err, unix.EOPNOTSUPP) {
 			t.Fatalf("change %d: error %v, want EOPNOTSUPP", i, err)

@@ -189,7 +189,8 @@ func (c Change) destinationReason(errno syscall.Errno) error {
 			return fmt.Errorf("%w: address is not unicast, or a synchronisation daemon runs, "+
 				"which excludes destinations of another family than their service", ErrInvalid)
 		}
-		return fmt.Errorf("%w: address is not unicast", ErrInvalid)
+		// The kernel takes every address for broadcast until lo is up.
+		return fmt.Errorf("%w: address is not unicast, or no interface is up yet", ErrInvalid)
 	case syscall.EAFNOSUPPORT:
 		return fmt.Errorf("%w: address family not in the kernel", ErrInvalid)
 	}

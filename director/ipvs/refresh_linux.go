@@ -29,7 +29,8 @@ func (c *Client) Refresh(known []ServiceEntry) ([]ServiceEntry, error) {
 	}
 	done := c.glance(services)
 	recall(services, done, known)
-	for range min(max(len(services)/checkedPart, minChecked), len(services)) {
+	part := (len(services) + checkedPart - 1) / checkedPart
+	for range max(part, minChecked) {
 		c.checked = (c.checked + 1) % len(services)
 		done[c.checked] = false
 	}

@@ -50,21 +50,19 @@ type ipvsContestant struct {
 	daemon bool
 	// stdin gives it the file there.
 	stdin bool
-	// programs are the names of its processes.
-	programs []string
 }
 
 func ipvsContestants() []ipvsContestant {
 	binary := os.Getenv(binaryVariable)
 	all := []ipvsContestant{
 		{
-			name: nameLVSD, file: (*site).lvsd, daemon: true, programs: []string{filepath.Base(binary)},
+			name: nameLVSD, file: (*site).lvsd, daemon: true,
 			command: func(file, dir string) []string {
 				return []string{binary, "run", "-c", file, "--run-dir", dir, "--state-dir", dir, "--log-format", "json"}
 			},
 		},
 		{
-			name: nameKeepalived, file: (*site).keepalived, daemon: true, programs: []string{nameKeepalived},
+			name: nameKeepalived, file: (*site).keepalived, daemon: true,
 			command: func(file, dir string) []string {
 				// Its log goes nowhere: it costs nothing.
 				return []string{
@@ -74,13 +72,13 @@ func ipvsContestants() []ipvsContestant {
 			},
 		},
 		{
-			name: nameIPVSADM, file: (*site).ipvsadm, stdin: true, programs: []string{nameIPVSADM},
+			name: nameIPVSADM, file: (*site).ipvsadm, stdin: true,
 			command: func(string, string) []string { return []string{nameIPVSADM, "-R"} },
 		},
 	}
 	if help, _ := exec.Command(binary, "apply", "--help").Output(); bytes.Contains(help, []byte("--once")) {
 		all = append(all, ipvsContestant{
-			name: nameApply, file: (*site).lvsd, programs: []string{filepath.Base(binary)},
+			name: nameApply, file: (*site).lvsd,
 			command: func(file, dir string) []string {
 				return []string{binary, "apply", "--once", "-c", file, "--run-dir", dir}
 			},

@@ -18,11 +18,14 @@ const countWatch = 5 * time.Second
 
 // count counts what a contestant asks of the kernel.
 func (r *round) count() error {
-	if err := r.tracer.startSyscalls(r.contestant.programs...); err != nil {
+	if err := r.tracer.startSyscalls(); err != nil {
 		return err
 	}
 	_, err := r.start(r.complete())
-	count, traceErr := r.tracer.stopSyscalls(r.contestant.programs...)
+	if r.process == nil {
+		return err
+	}
+	count, traceErr := r.tracer.stopSyscalls(r.process.pid())
 	if err := errors.Join(err, traceErr); err != nil {
 		return fmt.Errorf("count system calls: %w", err)
 	}

@@ -36,7 +36,7 @@ type failure struct {
 
 func newRecord() *record { return &record{} }
 
-// add records a figure of the round's own contestant.
+// add records a figure of the round's own contestant, and shows it as progress.
 func (d *record) add(r *round, work string, value float64) {
 	d.addAs(r, r.contestant.name, work, value)
 }
@@ -46,6 +46,8 @@ func (d *record) addAs(r *round, contestant, work string, value float64) {
 		return
 	}
 	d.all = append(d.all, measurement{work, contestant, len(r.site.services), r.repetition, value, r.speed})
+	r.Logf("%5.0f s  %5d services  #%d  %-11s %-56s %12.2f", time.Since(r.began).Seconds(), len(r.site.services),
+		r.repetition+1, contestant, work, value)
 }
 
 func (d *record) fail(contestant string, size int, err error) {

@@ -216,8 +216,6 @@ func (r *round) pause(d time.Duration) {
 // note records a time.
 func (r *round) note(work string, took time.Duration) {
 	r.record.add(r, work, milliseconds64(took))
-	r.Logf("%6.0f s  %5d services  #%d  %-12s %-52s %10.1f ms", time.Since(r.began).Seconds(), len(r.site.services),
-		r.repetition+1, r.contestant.name, work, milliseconds64(took))
 }
 
 func milliseconds64(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -98,50 +98,56 @@ func parseChanges(text string) ([]change, error) {
 	return all, nil
 }
 
-// syscallTrigger counts the system calls of programs by thread.
-func syscallTrigger(programs []string) string {
-	conditions := make([]string, len(programs))
-	for i, program := range programs {
-		conditions[i] = fmt.Sprintf("comm == %q", program[:min(len(program), 15)]) // TASK_COMM_LEN
-	}
-	return "hist:keys=common_pid:size=4096 if " + strings.Join(conditions, " || ")
+// syscallTrigger counts the system calls of every thread.
+const syscallTrigger = "hist:keys=common_pid:size=4096"
+
+// startSyscalls counts the system calls of all threads from now on.
+func (t tracer) startSyscalls() error {
+	return errors.Join(t.write("tracing_on", "1"), t.write(filepath.Join("events", syscallEvent, "trigger"), syscallTrigger))
 }
 
-// startSyscalls counts the system calls of some programs from now on.
-func (t tracer) startSyscalls(programs ...string) error {
-	return errors.Join(t.write("tracing_on", "1"),
-		t.write(filepath.Join("events", syscallEvent, "trigger"), syscallTrigger(programs)))
-}
-
-// stopSyscalls ends that and returns how many they made.
-func (t tracer) stopSyscalls(programs ...string) (int, error) {
+// stopSyscalls ends that and returns how many were made by the threads that
+// began with a process or later, this program's own left out.
+func (t tracer) stopSyscalls(first int) (int, error) {
 	dir := filepath.Join("events", syscallEvent)
-	text, err := os.ReadFile(filepath.Join(tracefs, dir, "hist"))
+	text, readErr := os.ReadFile(filepath.Join(tracefs, dir, "hist"))
+	if err := errors.Join(readErr, t.write("tracing_on", "0"), t.write(filepath.Join(dir, "trigger"), "!"+syscallTrigger)); err != nil {
+		return 0, err
+	}
+	counts, err := parseSyscalls(string(text))
 	if err != nil {
 		return 0, err
 	}
-	count, err := parseSyscalls(string(text))
-	return count, errors.Join(err, t.write("tracing_on", "0"),
-		t.write(filepath.Join(dir, "trigger"), "!"+syscallTrigger(programs)))
+	own, err := os.ReadDir("/proc/self/task")
+	for _, thread := range own {
+		id, _ := strconv.Atoi(thread.Name()) // it is one
+		delete(counts, id)
+	}
+	total := 0
+	for thread, count := range counts {
+		if thread >= first {
+			total += count
+		}
+	}
+	return total, err
 }
 
-// parseSyscalls sums up lines like
+// parseSyscalls reads lines like
 //
 //	{ common_pid:        123 } hitcount:       4711
-func parseSyscalls(text string) (int, error) {
-	count := 0
+func parseSyscalls(text string) (map[int]int, error) {
+	counts := map[int]int{}
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "{ common_pid: ") {
+		if !strings.HasPrefix(line, "{ common_pid:") {
 			continue
 		}
-		_, number, _ := strings.Cut(line, "hitcount:")
-		n, err := strconv.Atoi(strings.TrimSpace(number))
-		if err != nil {
-			return 0, fmt.Errorf("trace: %q: %w", line, err)
+		var thread, count int
+		if _, err := fmt.Sscanf(line, "{ common_pid: %d } hitcount: %d", &thread, &count); err != nil {
+			return nil, fmt.Errorf("trace: %q: %w", line, err)
 		}
-		count += n
+		counts[thread] = count
 	}
-	return count, nil
+	return counts, nil
 }
 
 // monotonic is the time on the clock that changes are stamped with.

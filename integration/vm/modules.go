@@ -21,8 +21,10 @@ var guestModules = []string{
 	"ip_vs_pe_sip", "ip_vs_ftp",
 	"nf_tables", "nft_compat", "nft_chain_nat", "nft_redir",
 	"ip_tables", "iptable_nat", "iptable_mangle", "iptable_filter",
+	"ip6_tables", "ip6table_nat", "ip6table_mangle", "ip6table_filter",
 	"xt_REDIRECT", "xt_comment", "xt_tcpudp", "xt_mark", "xt_ipvs", "xt_conntrack", "xt_multiport",
-	"nf_conntrack_netlink",
+	"xt_nat", "xt_MASQUERADE", "xt_sctp",
+	"nf_conntrack_netlink", "sctp",
 	"veth", "bridge", "dummy", "macvlan", "af_packet", "ipip", "sch_netem",
 }
 

@@ -1,0 +1,289 @@
+package director
+
+import (
+	"fmt"
+	"maps"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"pgregory.net/rapid"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/integration/lab"
+	"github.com/lvsd/lvsd/iptables"
+)
+
+// TestAnyConfigurationOnAnyKernel plans and applies random configurations on
+// real kernels in random states. Those are made by other programs, with the
+// commands that the operations print as: so these are held to what they do, too.
+func TestAnyConfigurationOnAnyKernel(t *testing.T) {
+	lab.Require(t, lab.NeedNetns, lab.NeedIPVS)
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
+	rapid.Check(t, func(t *rapid.T) {
+		k := newTestKernel(t)
+		defer k.remove()
+		before, c, earlier := drawKernel(t, "kernel"), drawConfig(t), drawConfig(t)
+		facts, owned := drawFacts(t, c), OwnedBy(c)
+		k.prepare(c)
+		k.becomes(before)
+		if rapid.Bool().Draw(t, "a predecessor") {
+			k.becomes(Plan(drawFacts(t, earlier)))
+			k.prepare(earlier)
+			k.prepare(c)
+			owned.Merge(OwnedBy(earlier))
+		}
+		k.becomesForeign()
+		foreign := k.foreign(owned)
+
+		want := Plan(facts)
+		ops := Diff(k.read().State(owned), want)
+		if done, err := Apply(t.Context(), k.host, ops); err != nil || len(done) != len(ops) {
+			t.Fatalf("%d of %d operations done: %v", len(done), len(ops), err)
+		}
+		forgetDevices(owned, want)
+		have := k.read().State(owned)
+		mustBe(t, have, want)
+		if again := Diff(have, want); len(again) != 0 {
+			t.Fatalf("an unchanged kernel needs %v", again)
+		}
+		if diff := cmp.Diff(foreign, k.foreign(owned), compareStates); diff != "" {
+			t.Fatalf("what lvsd does not own (-before +after):\n%s\nafter %v", diff, ops)
+		}
+	})
+}
+
+// forgetDevices makes o forget what comes out of a device that stays for another
+// tunnel, as a director does when all has been done.
+func forgetDevices(o Owned, want State) {
+	for tunnel := range o.Decapsulations {
+		for wanted := range want.Decapsulations {
+			if tunnel.Encapsulation != netif.GUE && !want.Decapsulations.Has(tunnel) && wanted.Device() == tunnel.Device() {
+				delete(o.Decapsulations, tunnel)
+			}
+		}
+	}
+}
+
+// testKernel is a network namespace of its own, which the test's thread is in.
+type testKernel struct {
+	*rapid.T
+	host    *Host
+	ns, old netns.NsHandle
+}
+
+func newTestKernel(t *rapid.T) *testKernel {
+	k := &testKernel{T: t}
+	var err error
+	if k.old, err = netns.Get(); err == nil {
+		k.ns, err = netns.New()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// With the last address of an interface go all routes over it. The devices
+	// of tunnels come with the first one, and with them their parameters.
+	k.run(`
+for device in lo eth0 eth1; do ip link set $device up; done
+ip address add 203.0.113.10/24 dev eth0
+ip address add 203.0.114.10/24 dev eth1
+modprobe -a ipip fou ip_gre sit`)
+	if k.host, err = OpenHost(); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// remove leaves the namespace, with which all that is in it goes.
+func (k *testKernel) remove() {
+	err := netns.Set(k.old)
+	for _, ns := range []netns.NsHandle{k.ns, k.old} {
+		_ = ns.Close()
+	}
+	if k.host != nil {
+		_ = k.host.Close()
+	}
+	if err != nil {
+		k.Fatal(err)
+	}
+}
+
+// run runs a script in the namespace.
+func (k *testKernel) run(script string) string {
+	k.Helper()
+	out, err := exec.CommandContext(k.Context(), "sh", "-ec", script).CombinedOutput()
+	if err != nil {
+		k.Fatalf("%v: %s\n%s", err, out, script)
+	}
+	return string(out)
+}
+
+func (k *testKernel) prepare(c *config.Config) {
+	k.Helper()
+	if err := k.host.Prepare(c); err != nil {
+		k.Fatal(err)
+	}
+}
+
+func (k *testKernel) read() Snapshot {
+	k.Helper()
+	snapshot, err := k.host.Read(k.Context(), slices.Sorted(maps.Keys(sysctlValues)))
+	if err != nil {
+		k.Fatal(err)
+	}
+	return snapshot
+}
+
+// becomes adds a state to the kernel, with the commands that its operations
+// print as, which must do what they say.
+func (k *testKernel) becomes(s State) {
+	k.Helper()
+	reader := k.everything()
+	defer func() { _ = reader.host.Close() }()
+	have := reader.read().State(everythingIn(s))
+	want := s.Clone()
+	for name := range want.Strays {
+		delete(want.Strays, name)
+		k.run("iptables -t nat -A PREROUTING -s 198.51.100.2/32 -m comment --comment lvsd -j RETURN")
+	}
+	var script strings.Builder
+	for _, op := range Diff(have, want) {
+		fmt.Fprintln(&script, shellCommand(op))
+	}
+	k.run(script.String())
+	mustBe(k.T, reader.read().State(everythingIn(s)), want)
+}
+
+// shellCommand is what the operation prints as, with the tag that this leaves out.
+func shellCommand(op Op) string {
+	switch op := op.(type) {
+	case AddRedirect:
+		return ruleCommand("-A", op.Rule)
+	case DeleteRedirect:
+		return ruleCommand("-D", op.Rule)
+	case AddMark:
+		return ruleCommand("-A", op.Rule)
+	case DeleteMark:
+		return ruleCommand("-D", op.Rule)
+	case AddSNAT:
+		return ruleCommand("-A", op.Rule)
+	case DeleteSNAT:
+		return ruleCommand("-D", op.Rule)
+	case AddMute:
+		return ruleCommand("-A", op.Rule)
+	case DeleteMute:
+		return ruleCommand("-D", op.Rule)
+	}
+	return op.String()
+}
+
+func ruleCommand(action string, rule iptables.Rule) string {
+	chain := rule.Chain()
+	return fmt.Sprintf("iptables -t %s %s %s %s", chain.Table, action, chain.Name, rule)
+}
+
+// everything is the same kernel to one that looks at all of it.
+func (k *testKernel) everything() *testKernel {
+	k.Helper()
+	host, err := OpenHost()
+	if err != nil {
+		k.Fatal(err)
+	}
+	all := &testKernel{T: k.T, host: host}
+	service := config.VirtualService{IPVS: ipvs.Service{ServiceKey: ipvs.ServiceKey{Family: ipvs.IPv4, Mark: 1}, Scheduler: "rr"}}
+	service.Marks, service.SNAT = marksNumber(0), &config.SNAT{}
+	all.prepare(&config.Config{
+		VRRP: []config.VRRP{{
+			VIPs:          []config.VIP{{VIP: netif.HostVIP("eth0", vipNumber(0))}},
+			ServeOnBackup: true, Routes: routesNumber(0), Rules: rulesFor(0),
+		}},
+		Services: []config.VirtualService{service},
+		Sync:     &config.Sync{},
+		IPVS:     config.IPVS{Timeouts: ipvs.Timeouts{TCP: 1}},
+		Accept:   []config.Accept{{Decapsulations: tunnels}},
+	})
+	return all
+}
+
+// everythingIn owns all that is in a state.
+func everythingIn(s State) Owned {
+	o := Owned{
+		Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}, Daemons: true,
+		Timeouts: SetOf(TimeoutTCP, TimeoutTCPFin, TimeoutUDP), Decapsulations: maps.Clone(s.Decapsulations),
+		Routes: slices.Collect(maps.Keys(s.Routes)), Rules: slices.Collect(maps.Keys(s.Rules)),
+	}
+	for key := range s.Services {
+		o.Services.Add(key)
+	}
+	for vip := range s.VIPs {
+		o.VIPs.Add(vip.Address)
+	}
+	return o
+}
+
+// becomesForeign adds what is surely nobody's but somebody else's.
+func (k *testKernel) becomesForeign() {
+	k.Helper()
+	k.run(`
+ip address add 192.0.2.7/32 dev eth0
+ip route add 198.51.100.0/28 via 203.0.113.7 table 77
+ip rule add pref 77 from 192.0.2.7 lookup 77
+ipvsadm -A -t 192.0.2.7:25 -s rr
+ipvsadm -a -t 192.0.2.7:25 -r 10.0.0.1 -g -w 3
+iptables -t nat -A PREROUTING -d 192.0.2.100/32 -p tcp -m tcp --dport 26 -j REDIRECT
+iptables -t mangle -A PREROUTING -d 192.0.2.100/32 -m comment --comment lvsd2 -j MARK --set-mark 9
+iptables -t nat -A POSTROUTING -o eth1 -j MASQUERADE`)
+}
+
+// bystanders is what others have in the kernel.
+type bystanders struct {
+	State
+	// Rest is what no State has: firewall rules, routes and routing rules.
+	Rest string
+}
+
+// foreign is what the kernel has beside o. What comes out of a device or a port
+// that o has a tunnel at is not: it comes and goes with them.
+func (k *testKernel) foreign(o Owned) bystanders {
+	k.Helper()
+	reader := k.everything()
+	defer func() { _ = reader.host.Close() }()
+	snapshot := reader.read()
+	foreign := foreignTo(snapshot.State(everythingOf(snapshot)), o)
+	for tunnel := range foreign.Decapsulations {
+		for own := range o.Decapsulations {
+			if own.Device() == tunnel.Device() || own.Port == tunnel.Port && own.Port != 0 {
+				delete(foreign.Decapsulations, tunnel)
+			}
+		}
+	}
+	maps.DeleteFunc(foreign.VIPs, func(v netif.VIP, _ struct{}) bool { return v.Addr.Is6() }) // the kernel's own
+	return bystanders{foreign, k.run(`
+ip route show table 77
+ip rule show pref 77
+for table in nat mangle filter; do iptables -t $table -S | grep -vE -e '--comment "?lvsd[ :]'; done`)}
+}
+
+// everythingOf owns all that was read.
+func everythingOf(s Snapshot) Owned {
+	o := everythingIn(NewState())
+	for i := range s.Services {
+		o.Services.Add(s.Services[i].ServiceKey)
+	}
+	for _, address := range s.Addresses {
+		o.VIPs.Add(address.Address)
+	}
+	o.Decapsulations = SetOf(s.Decapsulations...)
+	return o
+}
