@@ -46,3 +46,23 @@ func BenchmarkParse(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReload is a file of which one line has changed.
+func BenchmarkReload(b *testing.B) {
+	for _, services := range []int{100, 1000, 5000} {
+		b.Run(fmt.Sprintf("%dx10", services), func(b *testing.B) {
+			text := largeDocument(services)
+			half := len(text) / 2
+			files := [][]byte{[]byte(text), []byte(text[:half] + strings.Replace(text[half:], "weight = 7", "weight = 8", 1))}
+			cache := new(Cache)
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				cfg, err := cache.Parse("large.toml", files[n%2], "relay1")
+				if err != nil {
+					b.Fatal(err)
+				}
+				runtime.KeepAlive(cfg)
+			}
+		})
+	}
+}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -57,7 +56,8 @@ func parseFiles(name string, data []byte, node string) (*Config, error) {
 
 // parseWhole is parseFiles without decoding services on their own.
 func parseWhole(name string, data []byte, node string) (*Config, error) {
-	doc := &document{file: name, text: bytes.TrimPrefix(data, []byte("\ufeff")), readFile: keyFile}
+	doc := newDocument(name, data)
+	doc.readFile = keyFile
 	if err := doc.decodeWhole(); err != nil {
 		return nil, err
 	}

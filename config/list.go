@@ -120,10 +120,20 @@ func (t *table) list(key string) []*table {
 	if !ok {
 		t.fail(at, "%s, expected an array of tables, written [[%s]]", describeTableless(t.raw(key)), at.name())
 	}
+	// All in one piece of memory: a file may have 50,000 of them.
+	made := make([]struct {
+		table  table
+		layers [1]layer
+		last   step
+	}, len(elements))
 	tables := make([]*table, 0, len(elements))
 	for i, element := range elements {
-		if values, ok := t.tableValues(at.index(i), element); ok {
-			tables = append(tables, t.element(at.index(i), values))
+		m := &made[i]
+		m.last = step{above: at.last, element: i + 1}
+		if values, ok := t.tableValues(path{&m.last}, element); ok {
+			m.layers[0] = layer{path{&m.last}, values}
+			m.table = table{reader: t.reader, layers: m.layers[:]}
+			tables = append(tables, &m.table)
 		}
 	}
 	return tables

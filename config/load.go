@@ -3,11 +3,9 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"iter"
-	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 )
@@ -15,13 +13,7 @@ import (
 // Load reads the file at path as it applies to the node, see Parse. A file that
 // cannot be read is an error that wraps the operating system's; one that it
 // names is a problem.
-func Load(path, node string) (*Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("configuration file: %w", err)
-	}
-	return Parse(path, data, node)
-}
+func Load(path, node string) (*Config, error) { return new(Cache).Load(path, node) }
 
 // Parse reads the file's text as it applies to the node, a host name. Name is
 // what problems call the file. The overrides of all nodes are checked, not only
@@ -31,11 +23,7 @@ func Load(path, node string) (*Config, error) {
 // The error is Problems: everything that is wrong, or the one thing that keeps
 // the text from being TOML at all.
 func Parse(name string, data []byte, node string) (*Config, error) {
-	doc, err := decode(name, data)
-	if err != nil {
-		return nil, err
-	}
-	return doc.config(node)
+	return new(Cache).Parse(name, data, node)
 }
 
 // document is a file that is TOML, as far as it has been decoded.
@@ -47,14 +35,26 @@ type document struct {
 	// services are the texts of the virtual services, in pieces; nil if root
 	// has them.
 	services [][]byte
-	// index is nil until a position is asked for.
-	index *positions
+	// pieces are the services as far as they have been read, in the order of
+	// their texts.
+	pieces []piece
+	// positions is where everything stands; it takes a walk over all the text,
+	// and only a problem asks.
+	positions func() *positions
 	// readFile reads a file that the document names.
 	readFile func(path string) ([]byte, error)
 }
 
+func newDocument(name string, data []byte) *document {
+	text := bytes.TrimPrefix(data, []byte("\ufeff"))
+	return &document{
+		file: name, text: text, readFile: readSmallFile,
+		positions: sync.OnceValue(func() *positions { return scanPositions(string(text)) }),
+	}
+}
+
 func decode(name string, data []byte) (*document, error) {
-	doc := &document{file: name, text: bytes.TrimPrefix(data, []byte("\ufeff")), readFile: readSmallFile}
+	doc := newDocument(name, data)
 	rest, services := split(doc.text)
 	if root, err := decodeRest(rest); err == nil && len(services) > 0 {
 		doc.root, doc.services = root, services
@@ -65,7 +65,7 @@ func decode(name string, data []byte) (*document, error) {
 
 // decodeWhole decodes the text at once.
 func (d *document) decodeWhole() error {
-	d.root, d.services = nil, nil
+	d.root, d.services, d.pieces = nil, nil, nil
 	err := toml.Unmarshal(d.text, &d.root)
 	if err == nil {
 		return nil
@@ -93,14 +93,6 @@ func (d *document) config(node string) (*Config, error) {
 	return cfg, nil
 }
 
-// positions is where everything in the document stands. Only a problem asks.
-func (d *document) positions() *positions {
-	if d.index == nil {
-		d.index = scanPositions(string(d.text))
-	}
-	return d.index
-}
-
 // read reads the document for the node, and for each node it names only to
 // find their problems. It adds what each key accepts to keys, unless that is
 // nil. The error is that of a service which cannot be decoded on its own.
@@ -114,7 +106,7 @@ func (d *document) read(node string, keys map[string]keySpec) (*Config, Problems
 	cfg := &Config{Sysctl: readSysctl(top.sysctl)}
 	vs := readIPVS(top.ipvs)
 	cfg.IPVS = vs.IPVS
-	services, err := readServices(top.services)
+	services, err := r.readServices(top.services)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -138,7 +130,7 @@ func (d *document) read(node string, keys map[string]keySpec) (*Config, Problems
 }
 
 // expandServices are the virtual services that the tables make.
-func expandServices(tables []service) []VirtualService {
+func expandServices(tables []*service) []VirtualService {
 	count := 0
 	for _, s := range tables {
 		count += len(s.keys)
@@ -159,8 +151,8 @@ type top struct {
 	sync                 *table // nil where there is none
 
 	instances, accepts, groups, trackers []*table
-	// services are decoded as they are asked for.
-	services iter.Seq2[*table, error]
+	// services are none where they are in pieces.
+	services []*table
 }
 
 func readTop(root *table) top {
@@ -174,32 +166,7 @@ func readTop(root *table) top {
 		accepts:   root.list("accept"),
 		groups:    root.list("sync_group"),
 		trackers:  root.list("tracker"),
-		services:  root.services(),
-	}
-}
-
-// services are the tables [[virtual_service]]. After an error there is none.
-func (t *table) services() iter.Seq2[*table, error] {
-	if t.document.services == nil {
-		tables := t.list(serviceKey)
-		return func(yield func(*table, error) bool) {
-			for _, service := range tables {
-				if !yield(service, nil) {
-					return
-				}
-			}
-		}
-	}
-	t.ask(serviceKey)
-	t.describe(serviceKey, "array of tables", "", "none")
-	return func(yield func(*table, error) bool) {
-		at := t.path().key(serviceKey)
-		for i, text := range t.document.services {
-			values, err := decodeService(text)
-			if !yield(t.element(at.index(i), values), err) || err != nil {
-				return
-			}
-		}
+		services:  root.list(serviceKey),
 	}
 }
 
@@ -213,7 +180,7 @@ func (t top) ofNodes() []*table {
 }
 
 // forNode reads what may differ between nodes, for one of them.
-func (t top) forNode(node string, services []service, vs ipvsTable) Config {
+func (t top) forNode(node string, services []*service, vs ipvsTable) Config {
 	c := Config{Global: readGlobal(t.global.as(node))}
 	trackers := readTrackers(t.trackers, node, services)
 	instances := readInstances(t.instances, node, trackers)

@@ -7,11 +7,8 @@ import (
 	"github.com/lvsd/lvsd/iptables"
 )
 
-// markRule is one rule that gives packets a firewall mark, and its table.
-type markRule struct {
-	iptables.Mark
-	*table
-}
+// markRule is one rule that gives packets a firewall mark.
+type markRule struct{ iptables.Mark }
 
 // readMarks reads [[virtual_service.mark_traffic]].
 func (s *service) readMarks() {
@@ -46,10 +43,10 @@ func (s *service) readMark(t *table) {
 	}
 	for _, p := range ports {
 		rule.First, rule.Last = p.value.first, p.value.last
-		s.marks = append(s.marks, located[markRule]{markRule{rule, t}, p.at})
+		s.marks = append(s.marks, located[markRule]{markRule{rule}, p.at})
 	}
 	if !t.has("ports") {
-		s.marks = append(s.marks, located[markRule]{markRule{rule, t}, t.path()})
+		s.marks = append(s.marks, located[markRule]{markRule{rule}, t.path()})
 	}
 }
 
@@ -62,13 +59,13 @@ func (m markRule) overlaps(o markRule) bool {
 
 // checkDistinctMarks reports packets that would get two marks, be they of one
 // service.
-func checkDistinctMarks(services []service) {
+func checkDistinctMarks(services []*service) {
 	byVIP := make(map[netip.Addr][]located[markRule])
 	for _, s := range services {
 		for _, m := range s.marks {
 			for _, o := range byVIP[m.value.VIP] {
 				if m.value.overlaps(o.value) {
-					m.value.fail(m.at, "packets to %s get a mark in line %d already, expected one for each packet", m.value.VIP, s.line(o.at))
+					s.fail(m.at, "packets to %s get a mark in line %d already, expected one for each packet", m.value.VIP, s.line(o.at))
 					break
 				}
 			}
@@ -78,8 +75,8 @@ func checkDistinctMarks(services []service) {
 }
 
 // readSNAT reads whether clients are hidden from real servers.
-func readSNAT(t *table, s service) *SNAT {
-	snat := read(t, "snat", sourceNAT()).orElse(nil, "false")
+func readSNAT(t *table, s *service) *SNAT {
+	snat := read(t, "snat", kinds.sourceNAT).orElse(nil, "false")
 	switch {
 	case snat == nil:
 		return nil

@@ -62,6 +62,15 @@ func (r *report) add(p Problem, node string) {
 	}
 }
 
+// join adds what another report of the same document has.
+func (r *report) join(other *report) {
+	for p, nodes := range other.found {
+		for _, node := range nodes {
+			r.add(p, node)
+		}
+	}
+}
+
 // problems is what was found, sorted by position. A problem that only some
 // nodes have says which, unless its key does.
 func (r *report) problems() Problems {

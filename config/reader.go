@@ -17,8 +17,8 @@ type reader struct {
 	report *report
 	// keys collects what each key accepts, for the reference; nil otherwise.
 	keys map[string]keySpec
-	// spare is room for the known keys of the next table.
-	spare []string
+	// spare is room for the known keys of the next tables.
+	spare [][]string
 }
 
 // keySpec is what the reference says of a key.
@@ -97,8 +97,8 @@ func (t *table) missing(key, expected string) {
 
 // ask makes a key known.
 func (t *table) ask(key string) {
-	if t.known == nil {
-		t.known, t.spare = t.spare, nil
+	if last := len(t.spare) - 1; t.known == nil && last >= 0 {
+		t.known, t.spare = t.spare[last], t.spare[:last]
 	}
 	t.known = append(t.known, key)
 }
@@ -107,8 +107,8 @@ func (t *table) ask(key string) {
 // for.
 func (t *table) close() {
 	t.reportUnknown()
-	if t.main == nil { // else the main table's
-		t.spare, t.known = t.known[:0], nil
+	if t.main == nil && t.known != nil { // else the main table's
+		t.spare, t.known = append(t.spare, t.known[:0]), nil
 	}
 }
 
@@ -130,10 +130,13 @@ func (t *table) reportUnknown() {
 	}
 }
 
-// forget lets go of a value that has been read and is large.
-func (t *table) forget(key string) {
+// forget lets go of the values, which have been read; has and at still know the
+// keys.
+func (t *table) forget() {
 	for _, l := range t.layers {
-		delete(l.values, key)
+		for key := range l.values {
+			l.values[key] = nil
+		}
 	}
 }
 

@@ -25,7 +25,8 @@ func referenceKeys(t *testing.T) (keys map[string]keySpec, present map[string]bo
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc := &document{file: name + ".toml", text: data, readFile: keyFile}
+		doc := newDocument(name+".toml", data)
+		doc.readFile = keyFile
 		if err := doc.decodeWhole(); err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/healthcheck"
@@ -21,22 +24,35 @@ func readRealServers(s *service, checks []check, tunnel ipvs.TunnelInfo) {
 		return
 	}
 	s.RealServers = make([]RealServer, 0, len(tables))
-	s.inherits = make([]bool, 0, len(tables))
-	s.targets = make([]located[netip.Addr], 0, len(tables)+1)
-	first := make(map[serverName]path, len(tables))
+	s.origins = make([]origin, 0, len(tables))
 	for _, t := range tables {
-		server := readRealServer(t, s, checks, tunnel)
-		s.RealServers = append(s.RealServers, server)
-		name := serverName{server.Host, server.Address}
-		if name.host == "" && !name.address.IsValid() {
-			continue
-		}
-		if other, again := first[name]; again {
-			t.fail(t.at("address"), "%s is already a real server of this service (line %d), expected each only once", name, t.line(other.key("address")))
-			continue
-		}
-		first[name] = t.path()
+		s.RealServers = append(s.RealServers, readRealServer(t, s, checks, tunnel))
 	}
+	s.checkDistinctServers(tables)
+}
+
+// checkDistinctServers reports real servers that the service has twice. Most
+// files have them in order, or few, so that they are soon sorted.
+func (s *service) checkDistinctServers(tables []*table) {
+	order := make([]int, len(tables))
+	for n := range order {
+		order[n] = n
+	}
+	nameOf := func(n int) serverName { return serverName{s.RealServers[n].Host, s.RealServers[n].Address} }
+	slices.SortStableFunc(order, func(a, b int) int { return nameOf(a).compare(nameOf(b)) })
+	first := order[0]
+	for _, n := range order[1:] {
+		switch name := nameOf(n); {
+		case name != nameOf(first):
+			first = n
+		case name.host != "" || name.address.IsValid():
+			tables[n].fail(tables[n].at("address"), "%s is already a real server of this service (line %d), expected each only once", name, tables[n].line(tables[first].at("address")))
+		}
+	}
+}
+
+func (n serverName) compare(other serverName) int {
+	return cmp.Or(strings.Compare(n.host, other.host), n.address.Compare(other.address))
 }
 
 func (n serverName) String() string {
@@ -50,7 +66,7 @@ func readRealServer(t *table, s *service, checks []check, tunnel ipvs.TunnelInfo
 	defer t.close()
 	forwarding := readForwarding(t, s.Forwarding, "the service's")
 	host, address, inherits := readTarget(t, s, forwarding, kinds.server)
-	s.inherits = append(s.inherits, inherits)
+	s.origins = append(s.origins, origin{int32(t.path().last.element - 1), inherits})
 	server := RealServer{
 		Host:       host,
 		Address:    address,
@@ -99,7 +115,6 @@ func readTarget(t *table, s *service, forwarding ipvs.Forwarding, k kind[target]
 		return "", netip.AddrPort{}, true
 	}
 	if v.addr.IsValid() {
-		s.targets = append(s.targets, located[netip.Addr]{v.addr, t.path()})
 		s.checkFamily(t, v.addr, forwarding)
 	}
 	if v.hasPort && s.keys[0].Address.IsValid() {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"iter"
 	"math"
 	"net/netip"
 	"strings"
@@ -34,6 +33,7 @@ var kinds = struct {
 	addressRange                                                                   kind[addressRange]
 	portRange, markedPorts                                                         kind[portRange]
 	boolean                                                                        kind[bool]
+	sourceNAT                                                                      kind[*SNAT]
 }{
 	label: label(), word: word(), request: requestTarget(), boolean: boolean(),
 	protocol:      choice("tcp", "udp", "sctp"),
@@ -62,6 +62,7 @@ var kinds = struct {
 	addressRange:  addresses(),
 	portRange:     ports(0),
 	markedPorts:   ports(1),
+	sourceNAT:     sourceNAT(),
 }
 
 // service is a table [[virtual_service]] and where its keys are. Its
@@ -70,36 +71,50 @@ type service struct {
 	VirtualService
 	*table
 	front
-	// inherits tells of each real server whether it takes the service's port.
-	inherits      []bool
+	// origins are those of the real servers. A file may have very many, so that
+	// they are small.
+	origins       []origin
 	sorryInherits bool
-	// targets are the addresses of real servers and sorry server, each with its
-	// table.
-	targets []located[netip.Addr]
 	// mixed are those of another family than the service's.
 	mixed []located[netip.Addr]
 	// marks are those of mark_traffic.
 	marks []located[markRule]
+	// atPort are the real servers of the group's services with other ports than
+	// the first.
+	atPort map[uint16][]RealServer
 }
 
-// readServices reads each [[virtual_service]].
-func readServices(tables iter.Seq2[*table, error]) ([]service, error) {
-	var all []service
-	for t, err := range tables {
-		if err != nil {
-			return nil, err
-		}
+// origin is what the file says of a real server.
+type origin struct {
+	// element is which of real_server it is, from 0.
+	element int32
+	// inherits: it takes the service's port.
+	inherits bool
+}
+
+// readServices reads each [[virtual_service]]: the tables, or the pieces that
+// the document has instead. The error is that of a piece which cannot be decoded
+// on its own.
+func (r *reader) readServices(tables []*table) ([]*service, error) {
+	all := make([]*service, 0, len(tables)+len(r.document.services))
+	for _, t := range tables {
 		all = append(all, readService(t))
-		t.forget("real_server")
+	}
+	if err := r.readPieces(); err != nil {
+		return nil, err
+	}
+	for _, p := range r.pieces {
+		all = append(all, p.service)
 	}
 	checkDistinctServices(all)
 	checkDistinctMarks(all)
 	return all, nil
 }
 
-func readService(t *table) service {
+func readService(t *table) *service {
+	defer t.forget()
 	defer t.close()
-	s := service{table: t, front: readFront(t)}
+	s := &service{table: t, front: readFront(t)}
 	s.Name = read(t, "name", kinds.label).orElse("", "protocol and address, `tcp 192.0.2.1:25`")
 	s.IPVS.ServiceKey = s.keys[0]
 	if s.Name == "" {
@@ -114,8 +129,8 @@ func readService(t *table) service {
 	s.Forwarding = readForwarding(t, ipvs.DirectRoute, `"dr"`)
 	s.OnFailure = OnFailure(read(t, "on_failure", kinds.onFailure).or(string(Quiesce)))
 	tunnel := readTunnel(t, ipvs.Tunnel, ipvs.TunnelInfo{}, serviceTunnel)
-	readRealServers(&s, readChecks(t), tunnel)
-	s.Sorry = readSorryServer(&s, tunnel)
+	readRealServers(s, readChecks(t), tunnel)
+	s.Sorry = readSorryServer(s, tunnel)
 	s.checkTunnel()
 	s.readQuorum()
 	s.SlowStart = read(t, "slow_start", kinds.delay).or(0)
@@ -128,16 +143,12 @@ func readService(t *table) service {
 
 // expand adds the virtual services that the table makes. Those of one port
 // share their real servers.
-func (s service) expand(all []VirtualService) []VirtualService {
-	servers := map[uint16][]RealServer{s.keys[0].Address.Port(): s.RealServers}
+func (s *service) expand(all []VirtualService) []VirtualService {
 	for _, key := range s.keys {
 		v := s.VirtualService
 		v.IPVS.ServiceKey = key
 		port := key.Address.Port()
-		if _, ok := servers[port]; !ok {
-			servers[port] = s.serversAt(port)
-		}
-		v.RealServers = servers[port]
+		v.RealServers = s.serversAt(port)
 		if s.sorryInherits && port != s.Sorry.Address.Port() {
 			sorry := *s.Sorry
 			sorry.Address = netip.AddrPortFrom(sorry.Address.Addr(), port)
@@ -150,14 +161,24 @@ func (s service) expand(all []VirtualService) []VirtualService {
 
 // serversAt are the real servers of the group's services with the port. Checks
 // do not depend on it.
-func (s service) serversAt(port uint16) []RealServer {
+func (s *service) serversAt(port uint16) []RealServer {
+	if port == s.keys[0].Address.Port() {
+		return s.RealServers
+	}
+	if made, ok := s.atPort[port]; ok {
+		return made
+	}
 	all := make([]RealServer, len(s.RealServers))
 	for i, server := range s.RealServers {
-		if s.inherits[i] {
+		if s.origins[i].inherits {
 			server.Address = netip.AddrPortFrom(server.Address.Addr(), port)
 		}
 		all[i] = server
 	}
+	if s.atPort == nil {
+		s.atPort = make(map[uint16][]RealServer)
+	}
+	s.atPort[port] = all
 	return all
 }
 
@@ -211,7 +232,7 @@ func readForwarding(t *table, fallback ipvs.Forwarding, words string) ipvs.Forwa
 }
 
 // checkTunnel reports the keys of tunnels in a service without any.
-func (s service) checkTunnel() {
+func (s *service) checkTunnel() {
 	for _, server := range s.RealServers {
 		if server.Forwarding == ipvs.Tunnel {
 			return

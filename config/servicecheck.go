@@ -7,21 +7,22 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 )
 
-// checkDistinctServices reports services that are the same to the kernel or to
+// checkDistinctServices reports *services that are the same to the kernel or to
 // the reader of the status.
-func checkDistinctServices(all []service) {
-	keys, names := make(seen[ipvs.ServiceKey], len(all)), make(seen[string])
+func checkDistinctServices(all []*service) {
+	keys, names := make(map[ipvs.ServiceKey]*service, len(all)), make(seen[string])
 	for _, s := range all {
-		at, reported := s.identity(), false
+		reported := false
 		for _, key := range s.keys {
 			readable := key.Mark != 0 || key.Address.IsValid() && key.Protocol != 0
 			first, again := keys[key]
 			switch {
 			case !readable:
 			case !again:
-				keys[key] = at
-			case first != at && !reported: // else the list has it twice, which was reported
-				reported = keys.again(s.table, key, at, "%s is already a virtual service", serviceName(key))
+				keys[key] = s
+			case first != s && !reported: // else the list has it twice, which was reported
+				s.fail(s.identity(), "%s is already a virtual service (line %d), expected each only once", serviceName(key), s.line(first.identity()))
+				reported = true
 			}
 		}
 		if s.has("name") {
@@ -36,7 +37,7 @@ func checkDistinctServices(all []service) {
 }
 
 // identity is where the service says what it is.
-func (s service) identity() path {
+func (s *service) identity() path {
 	for _, key := range []string{"firewall_mark", "addresses"} {
 		if s.has(key) {
 			return s.at(key)
@@ -45,8 +46,8 @@ func (s service) identity() path {
 	return s.at("address")
 }
 
-// checkServices reports services that do not fit the node's instances.
-func checkServices(services []service, instances []instance, node string) {
+// checkServices reports *services that do not fit the node's instances.
+func checkServices(services []*service, instances []instance, node string) {
 	c := fit{node: node, instances: instances, byVIP: holders(instances)}
 	for n := range instances {
 		if instances[n].ServeOnBackup && c.serving == nil {
@@ -70,13 +71,13 @@ type fit struct {
 	serving *instance
 }
 
-func (c fit) fail(s service, at path, format string, args ...any) {
+func (c fit) fail(s *service, at path, format string, args ...any) {
 	s.as(c.node).fail(at, format, args...)
 }
 
 // checkHolder reports a VIP that no instance holds: no node would ever have the
 // address. Of a range it reports the first.
-func (c fit) checkHolder(s service) {
+func (c fit) checkHolder(s *service) {
 	var reported path
 	for _, vip := range s.vips {
 		if c.byVIP[vip.value] != nil || vip.at == reported {
@@ -103,7 +104,7 @@ func (c fit) checkHolder(s service) {
 // checkMark reports a firewall mark beside serve_on_backup: mangle sets the
 // mark before nat redirects the packet, and IPVS looks for the mark whatever
 // the address has become.
-func (c fit) checkMark(s service) {
+func (c fit) checkMark(s *service) {
 	if s.IPVS.Mark != 0 && c.serving != nil {
 		c.fail(s, s.at("firewall_mark"), "instance %q has serve_on_backup (line %d), expected an address and protocol: "+
 			"the mark survives the REDIRECT rule, so a BACKUP would schedule the packet again instead of serving it",
@@ -112,7 +113,7 @@ func (c fit) checkMark(s service) {
 }
 
 // checkSCTP reports SCTP beside serve_on_backup.
-func (c fit) checkSCTP(s service) {
+func (c fit) checkSCTP(s *service) {
 	if s.IPVS.Protocol != ipvs.SCTP || c.serving == nil {
 		return
 	}
@@ -127,16 +128,26 @@ func (c fit) checkSCTP(s service) {
 
 // checkTargets reports real servers and sorry servers at a VIP: it moves from
 // node to node, and the MASTER would send to itself.
-func (c fit) checkTargets(s service) {
-	for _, server := range s.targets {
-		if i := c.byVIP[server.value]; i != nil {
-			c.fail(s, server.at.key("address"), "%s is a VIP of instance %q, expected the server's own address", server.value, i.Router.Name)
+func (c fit) checkTargets(s *service) {
+	fail := func(i *instance, server path, addr netip.Addr) {
+		c.fail(s, server.key("address"), "%s is a VIP of instance %q, expected the server's own address", addr, i.Router.Name)
+	}
+	for n, server := range s.RealServers {
+		addr := server.Address.Addr()
+		if i := c.byVIP[addr]; i != nil && addr.IsValid() {
+			fail(i, s.at("real_server").index(int(s.origins[n].element)), addr)
+		}
+	}
+	if s.Sorry != nil {
+		addr := s.Sorry.Address.Addr()
+		if i := c.byVIP[addr]; i != nil && addr.IsValid() {
+			fail(i, s.at("sorry_server"), addr)
 		}
 	}
 }
 
 // checkSNAT reports kernel parameters that keep SNAT from working.
-func checkSNAT(services []service, vs ipvsTable) {
+func checkSNAT(services []*service, vs ipvsTable) {
 	for _, s := range services {
 		if s.SNAT != nil && vs.is("conntrack", "0") {
 			vs.fail(vs.at("conntrack"), "0 leaves SNAT without effect, expected 1 or nothing because of snat (line %d)", s.line(s.at("snat")))

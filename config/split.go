@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"iter"
 
 	"github.com/BurntSushi/toml"
 )
@@ -34,14 +35,12 @@ func split(text []byte) (rest []byte, services [][]byte) {
 		}
 		start = at
 	}
-	for at := 0; at < len(text); at += lineLength(text[at:]) {
-		line := bytes.TrimLeft(text[at:at+lineLength(text[at:])], " \t")
+	for at, header := range headers(text) {
 		switch {
-		case !bytes.HasPrefix(line, []byte("[")):
-		case bytes.HasPrefix(line, []byte("[["+serviceKey+"]]")):
+		case bytes.HasPrefix(header, []byte("[["+serviceKey+"]]")):
 			cut(at)
 			inService = true
-		case inService && !bytes.HasPrefix(bytes.TrimLeft(line, "["), []byte(serviceKey+".")):
+		case inService && !bytes.HasPrefix(bytes.TrimLeft(header, "["), []byte(serviceKey+".")):
 			cut(at)
 			inService = false
 		}
@@ -50,12 +49,28 @@ func split(text []byte) (rest []byte, services [][]byte) {
 	return rest, services
 }
 
-// lineLength is the length of the first line with its end.
-func lineLength(text []byte) int {
-	if i := bytes.IndexByte(text, '\n'); i >= 0 {
-		return i + 1
+// headers are the lines that start with a bracket: the offset of each, and the
+// text from its bracket on.
+func headers(text []byte) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		for end := 0; ; {
+			i := bytes.IndexByte(text[end:], '[')
+			if i < 0 {
+				return
+			}
+			bracket := end + i
+			line := bracket
+			for line > end && (text[line-1] == ' ' || text[line-1] == '\t') {
+				line--
+			}
+			if (line == 0 || text[line-1] == '\n') && !yield(line, text[bracket:]) {
+				return
+			}
+			for end = bracket; end < len(text) && text[end] == '['; {
+				end++
+			}
+		}
 	}
-	return len(text)
 }
 
 // decodeRest decodes all but the services.
@@ -71,10 +86,12 @@ func decodeRest(rest []byte) (map[string]any, error) {
 }
 
 // decodeService decodes one service.
-func decodeService(text []byte) (map[string]any, error) {
-	var root map[string]any
-	if err := toml.Unmarshal(text, &root); err != nil {
-		return nil, err
+func decodeService(text string) (map[string]any, error) {
+	root, ok := decodePlain(text)
+	if !ok {
+		if _, err := toml.Decode(text, &root); err != nil {
+			return nil, err
+		}
 	}
 	tables, ok := root[serviceKey].([]map[string]any)
 	if !ok || len(root) != 1 || len(tables) != 1 {

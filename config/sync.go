@@ -59,7 +59,7 @@ func (s *syncTable) readInstance(instances []instance) instance {
 
 // checkMixed reports real servers of another family than their service's: the
 // kernel has either them or synchronisation.
-func (s *syncTable) checkMixed(services []service) {
+func (s *syncTable) checkMixed(services []*service) {
 	if s == nil {
 		return
 	}

@@ -40,7 +40,7 @@ type tracker struct {
 }
 
 // readTrackers reads each [[tracker]] for the node.
-func readTrackers(tables []*table, node string, services []service) []tracker {
+func readTrackers(tables []*table, node string, services []*service) []tracker {
 	var all []tracker
 	names := make(seen[string])
 	for _, t := range tables {
@@ -51,7 +51,7 @@ func readTrackers(tables []*table, node string, services []service) []tracker {
 	return all
 }
 
-func readTracker(main *table, services []service) tracker {
+func readTracker(main *table, services []*service) tracker {
 	name := read(main, "name", label()).required()
 	t := main.forNode()
 	defer t.close()
@@ -69,7 +69,7 @@ func readTracker(main *table, services []service) tracker {
 	return tr
 }
 
-func (tr *tracker) readOptions(services []service) {
+func (tr *tracker) readOptions(services []*service) {
 	switch tr.Kind {
 	case TrackInterface:
 		tr.Interface = read(tr.table, "interface", interfaceName()).required()
@@ -135,7 +135,7 @@ func processName() kind[string] {
 
 // readService reads a tracker of a virtual service, which must be able to reach
 // the quorum.
-func (tr *tracker) readService(services []service) {
+func (tr *tracker) readService(services []*service) {
 	name := read(tr.table, "service", label())
 	tr.Service = name.required()
 	tr.Quorum = read(tr.table, "quorum", quorum()).or(1)

@@ -94,7 +94,8 @@ func (a *announcer) hold(addresses map[netif.Address]holding, now time.Time) {
 	a.signal()
 }
 
-// forget makes the next hold start the address's schedule again: it was away.
+// forget ends announcing an address; if it is held again, its schedule starts
+// again: it was away.
 func (a *announcer) forget(address netif.Address) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -119,6 +119,13 @@ func (c *conflicts) hold(addresses map[netif.Address]holding, now time.Time) {
 	c.signal()
 }
 
+// forget ends the watch over a VIP.
+func (c *conflicts) forget(address netif.Address) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.held, place{address.Interface, address.Addr})
+}
+
 func (c *conflicts) signal() {
 	nudge(c.wake)
 }

@@ -63,7 +63,7 @@ import (
 //	becoming MASTER   backup_only = 0 in step 1, before the VIP brings them in
 //	                  step 11. Until then nobody sends them here
 //	leaving           backup_only = 1 in step 17, after the VIP has left. Plan
-//	                  puts it off for syncLinger, because neighbours send them
+//	                  puts it off for relayLinger, because neighbours send them
 //	                  here until they hear of the new MASTER
 func Diff(have, want State) []Op {
 	vips, routes, tunnels := diffVIPs(have, want), diffRoutes(have, want), diffTunnels(have, want)

@@ -33,6 +33,12 @@ const (
 	// maxRaces is how often in a row a failure counts as somebody else's coming
 	// between, to be met at once.
 	maxRaces = 3
+	// restShare is how many times as long as a look at the kernel took is waited
+	// for the next one while nothing happens: to watch costs a twentieth of a CPU
+	// at most, however large the table. maxRest bounds that wait, unless Resync is
+	// longer.
+	restShare = 20
+	maxRest   = time.Minute
 	// maxGrace bounds how long the first answers of checks are waited for.
 	maxGrace = 30 * time.Second
 )
@@ -72,6 +78,10 @@ type Options struct {
 	Lookup LookupFunc
 	// Ready is called once, when the director takes part in the election.
 	Ready func()
+	// Applied is called when all of a configuration has been planned and applied
+	// for the first time, whether or not all of that succeeded, in a goroutine
+	// that Run waits for: what that took is not needed again soon.
+	Applied func()
 }
 
 // Director keeps the kernel in the planned state. Create it with New, run it
@@ -106,11 +116,14 @@ type Director struct {
 	evaluating, holding sync.Mutex
 
 	// The loop's own: what it worked out of the configuration, that everything is
-	// to be planned, when the kernel is to be read, a weight to rise and something
-	// to end that a switch needs for a while, and how often in a row somebody else
-	// came between.
+	// to be planned, how long the last look at the kernel took, when it is to be
+	// read, a weight to rise and something to end that a switch needs for a while,
+	// and how often in a row somebody else came between.
 	derived   derived
 	complete  bool
+	applied   *config.Config // that Applied was called for
+	first     *reading       // until it was used or is old
+	lookTook  time.Duration
 	readAt    time.Time
 	riseAt    time.Time
 	switchEnd time.Time
@@ -144,10 +157,16 @@ type Director struct {
 	// changed tells that what everything is planned from changed, stale that the
 	// kernel may have.
 	changed, stale bool
-	// owned is replaced and never changed.
-	owned   Owned
-	sysctls map[string]string
-	status  observation
+	// owned is replaced by own and never changed; ownedVersion counts that.
+	owned        Owned
+	ownedVersion int
+	sysctls      map[string]string
+	status       observation
+
+	// remembering is held while Memory is written, ownedSaved is the version of
+	// owned there. It comes before mu.
+	remembering sync.Mutex
+	ownedSaved  int
 }
 
 // New returns a director that has not touched anything yet.
@@ -174,6 +193,7 @@ func New(o Options) *Director {
 	}
 	d.names = newResolver(o.Lookup, o.Log)
 	d.configure(o.Config)
+	d.Config = nil // or it would stay when another one has taken its place
 	d.status.reload = ReloadStatus{At: d.started, OK: true}
 	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
 	d.conflicts = newConflicts(o.Network, o.Log, d.announcer.again)
@@ -200,10 +220,12 @@ func (d *Director) Run(ctx context.Context) error {
 	if err := d.Kernel.Prepare(d.config); err != nil {
 		return err
 	}
-	first, err := d.Kernel.Read(ctx, d.watchedSysctls())
+	maps.Copy(d.sysctls, memory.Sysctls) // they are to be read
+	first, err := d.read(ctx)
 	if err != nil {
-		return fmt.Errorf("read the kernel's state: %w", err)
+		return err
 	}
+	d.first = &reading{first, time.Now()}
 	if err := d.adopt(memory, first); err != nil {
 		return err
 	}
@@ -261,7 +283,7 @@ func begin(ctx context.Context, f func(context.Context)) (end func()) {
 // adopt takes over what a predecessor left: what it owned stays owned, and the
 // weights in the kernel stand for its verdicts until the checks have spoken.
 func (d *Director) adopt(memory Memory, first Snapshot) error {
-	d.owned = merged(d.owned, memory.owned())
+	d.own(merged(d.owned, memory.owned()))
 	maps.Copy(d.sysctls, memory.Sysctls)
 	d.see(first, d.owned)
 	d.recallQuorums(memory.Quorate)
@@ -299,8 +321,8 @@ func (d *Director) verdictChanged(c healthcheck.Change) {
 	d.lookAgain()
 }
 
-// loop reconciles whenever something changed, and every Resync in any case,
-// until ctx ends.
+// loop reconciles whenever something changed, and every Resync in any case, or
+// less often where to read the kernel takes long, until ctx ends.
 func (d *Director) loop(ctx, background context.Context) {
 	due := time.NewTimer(0)
 	defer due.Stop()
@@ -359,6 +381,9 @@ func (d *Director) step(ctx context.Context, stopping bool) error {
 func (d *Director) bring(ctx context.Context, stopping bool) error {
 	now := time.Now()
 	changed, stale := d.takeReasons()
+	if stale {
+		d.first = nil
+	}
 	ended := !d.switchEnd.IsZero() && !now.Before(d.switchEnd)
 	d.complete = d.complete || changed || stopping || ended
 	if !d.complete && !stale && now.Before(d.readAt) {
@@ -392,7 +417,7 @@ func (d *Director) patience(err error) time.Duration {
 	switch {
 	case err == nil:
 		d.races = 0
-		return resync
+		return max(resync, min(restShare*d.lookTook, maxRest))
 	case raced(err) && d.races < maxRaces:
 		d.races++
 		return 0
@@ -534,6 +559,12 @@ func (d *Director) ownedNow() Owned {
 	return d.owned
 }
 
+// own changes what this node owns. It needs d.mu once the director runs.
+func (d *Director) own(o Owned) {
+	d.owned = o
+	d.ownedVersion++
+}
+
 // merged is what either owns.
 func merged(o, other Owned) Owned {
 	o = o.Clone()
@@ -557,7 +588,7 @@ func (d *Director) configure(file *config.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.file, d.config = file, c
-	d.owned = merged(d.owned, OwnedBy(c))
+	d.own(merged(d.owned, OwnedBy(c)))
 	d.changed = true
 }
 

@@ -363,7 +363,7 @@ func drawAccept(t *rapid.T) config.Accept {
 func drawFacts(t *rapid.T, c *config.Config) Facts {
 	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	moment := rapid.Custom(func(t *rapid.T) time.Time {
-		return noon.Add(-time.Duration(rapid.IntRange(0, 20000).Draw(t, "ms ago")) * time.Millisecond)
+		return noon.Add(-time.Duration(rapid.IntRange(0, 40000).Draw(t, "ms ago")) * time.Millisecond)
 	})
 	f := Facts{
 		Config: c, Now: noon, Up: upOf(map[healthcheck.Spec]bool{}),

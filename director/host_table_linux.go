@@ -15,8 +15,10 @@ import (
 type table struct {
 	client *ipvs.Client
 	// known is the last reading, from which the next one takes what does not
-	// change by itself; nil makes that a complete one.
+	// change by itself; nil makes that a complete one. told is what was changed
+	// since.
 	known []ipvs.ServiceEntry
+	told  []outcome
 	// synced tells to look for synchronisation daemons: the configuration has
 	// some, or a predecessor may have left some. timed tells to look at timeouts.
 	synced, timed bool
@@ -39,7 +41,6 @@ func (t *table) prepare(c *config.Config) error {
 	if err := t.has(needsOf(c)); err != nil {
 		return err
 	}
-	t.known = nil
 	t.timed = c.IPVS.Timeouts != ipvs.Timeouts{}
 	t.synced = t.synced || c.Sync != nil
 	return nil
@@ -72,11 +73,14 @@ func (t *table) fill(s *Snapshot) error {
 	if t.client == nil {
 		return nil
 	}
-	if err := t.read(s); err != nil {
-		t.known = nil
+	err := t.read(s)
+	t.known, t.told = nil, nil
+	if err != nil {
 		return err
 	}
-	t.known = s.Services
+	if t.known = s.Services; t.known == nil {
+		t.known = []ipvs.ServiceEntry{} // that there is nothing is known
+	}
 	return nil
 }
 
@@ -85,7 +89,7 @@ func (t *table) read(s *Snapshot) error {
 	if t.known == nil {
 		s.Services, err = t.client.Services()
 	} else {
-		s.Services, err = t.client.Refresh(t.known)
+		s.Services, err = t.client.Refresh(taught(t.known, t.told))
 	}
 	if err != nil {
 		return err
@@ -126,6 +130,7 @@ func (t *table) change(ops []Op) []error {
 		if err != nil {
 			errs[i] = t.changeAgain(changes[i], err)
 		}
+		t.told = append(t.told, outcome{ops[i], errs[i] == nil})
 	}
 	return errs
 }

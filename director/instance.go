@@ -189,9 +189,34 @@ func (d *Director) roleChanged(t vrrp.Transition) {
 			d.relinquished[t.Name] = time.Now()
 		}
 		i.role = t.To
+		d.desist(i)
 	}
 	d.mu.Unlock()
 	d.signal()
+}
+
+// desistLost is desist for every instance whose role changed while it was looked
+// up what is held.
+func (d *Director) desistLost() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, i := range d.instances {
+		d.desist(i)
+	}
+}
+
+// desist ends announcing and defending the VIPs of an instance that is not MASTER.
+// It does not wait until they are off their interfaces, which takes long where
+// somebody holds the xtables lock: to defend them meanwhile would lead the
+// neighbours back here, away from the new MASTER. It needs d.mu.
+func (d *Director) desist(i *instance) {
+	if i.role == vrrp.Master {
+		return
+	}
+	for _, vip := range i.config.VIPs {
+		d.announcer.forget(vip.Address)
+		d.conflicts.forget(vip.Address)
+	}
 }
 
 // takeTransitions returns the transitions since the last call, and the instances

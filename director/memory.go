@@ -32,10 +32,10 @@ const (
 type Memory struct {
 	// Boot is the kernel's boot identity: a file from another boot is ignored.
 	Boot      string                    `json:"boot"`
-	Instances map[string]InstanceMemory `json:"instances"`
+	Instances map[string]InstanceMemory `json:"instances,omitempty"`
 	// Services, VIPs, Daemons and Decapsulations are what the director owned.
-	Services []ipvs.ServiceKey `json:"services"`
-	VIPs     []netif.Address   `json:"vips"`
+	Services []ipvs.ServiceKey `json:"services,omitempty"`
+	VIPs     []netif.Address   `json:"vips,omitempty"`
 	// Daemons tells that the synchronisation daemons are lvsd's.
 	Daemons        bool                  `json:"daemons,omitempty"`
 	Decapsulations []netif.Decapsulation `json:"decapsulations,omitempty"`
@@ -56,15 +56,39 @@ type InstanceMemory struct {
 	LastAdvert time.Duration `json:"last_advert"`
 }
 
-// MemoryFile reads and writes a Memory at Path.
+// MemoryFile reads and writes a Memory: at Path what changes with every advert,
+// beside it what the director owned, which is large and seldom changes. Either is
+// replaced in one step, so that a reader never sees half of it; what one says
+// does not depend on the other's being as new.
 type MemoryFile struct {
 	Path string
+}
+
+// ownedPath is the file of what the director owned: state-owned.json beside
+// state.json.
+func (f MemoryFile) ownedPath() string {
+	extension := filepath.Ext(f.Path)
+	return strings.TrimSuffix(f.Path, extension) + "-owned" + extension
 }
 
 // Load returns what a predecessor left during this boot; the zero Memory if
 // there is none.
 func (f MemoryFile) Load() (Memory, error) {
-	data, err := os.ReadFile(f.Path)
+	m, err := load(f.Path)
+	if err != nil {
+		return Memory{}, err
+	}
+	owned, err := load(f.ownedPath())
+	if err != nil {
+		return Memory{}, err
+	}
+	m.Services, m.VIPs = owned.Services, owned.VIPs
+	m.Daemons, m.Decapsulations = owned.Daemons, owned.Decapsulations
+	return m, nil
+}
+
+func load(path string) (Memory, error) {
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Memory{}, nil
 	}
@@ -73,7 +97,7 @@ func (f MemoryFile) Load() (Memory, error) {
 	}
 	var m Memory
 	if err := json.Unmarshal(data, &m); err != nil {
-		return Memory{}, fmt.Errorf("state file %s: %w", f.Path, err)
+		return Memory{}, fmt.Errorf("state file %s: %w", path, err)
 	}
 	boot, err := bootIdentity()
 	if err != nil {
@@ -85,8 +109,26 @@ func (f MemoryFile) Load() (Memory, error) {
 	return m, nil
 }
 
-// Save replaces the file in one step, so that a reader never sees half of it.
+// Save writes all of m.
 func (f MemoryFile) Save(m Memory) error {
+	// First what is owned: nobody else takes care of that.
+	return errors.Join(f.saveOwned(m), f.saveRest(m))
+}
+
+// saveOwned writes what the director owned and nothing else.
+func (f MemoryFile) saveOwned(m Memory) error {
+	return save(f.ownedPath(), Memory{
+		Services: m.Services, VIPs: m.VIPs, Daemons: m.Daemons, Decapsulations: m.Decapsulations,
+	})
+}
+
+// saveRest writes everything else.
+func (f MemoryFile) saveRest(m Memory) error {
+	m.Services, m.VIPs, m.Daemons, m.Decapsulations = nil, nil, false, nil
+	return save(f.Path, m)
+}
+
+func save(path string, m Memory) error {
 	boot, err := bootIdentity()
 	if err != nil {
 		return err
@@ -96,20 +138,22 @@ func (f MemoryFile) Save(m Memory) error {
 	if err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
-	temporary := filepath.Join(filepath.Dir(f.Path), "."+filepath.Base(f.Path)+".new")
+	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	if err := os.WriteFile(temporary, data, 0o600); err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
-	if err := os.Rename(temporary, f.Path); err != nil {
+	if err := os.Rename(temporary, path); err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
 	return nil
 }
 
-// Remove deletes the file: nothing is left for a successor.
+// Remove deletes the files: nothing is left for a successor.
 func (f MemoryFile) Remove() error {
-	if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("state file: %w", err)
+	for _, path := range []string{f.Path, f.ownedPath()} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("state file: %w", err)
+		}
 	}
 	return nil
 }
@@ -179,15 +223,17 @@ func (d *Director) saveInterval() time.Duration {
 	return max(interval, fastestSave)
 }
 
-// remember saves what a successor needs.
+// remember saves what a successor needs; what is owned only if that has changed.
 func (d *Director) remember() error {
+	d.remembering.Lock()
+	defer d.remembering.Unlock()
 	d.mu.Lock()
 	m := Memory{
 		Instances: make(map[string]InstanceMemory, len(d.instances)),
 		Sysctls:   maps.Clone(d.sysctls),
 		Quorate:   d.quorateToRemember(),
 	}
-	m.remember(d.owned)
+	owned, version := d.owned, d.ownedVersion
 	instances := maps.Clone(d.instances)
 	d.mu.Unlock()
 	m.Hosts = d.names.answers()
@@ -201,5 +247,12 @@ func (d *Director) remember() error {
 		age := max(time.Since(status.LastSent), 0)
 		m.Instances[name] = InstanceMemory{Master: status.Role == vrrp.Master, LastAdvert: sinceBoot() - age}
 	}
-	return d.Memory.Save(m)
+	if version != d.ownedSaved {
+		m.remember(owned)
+		if err := d.Memory.saveOwned(m); err != nil {
+			return err
+		}
+		d.ownedSaved = version
+	}
+	return d.Memory.saveRest(m)
 }

@@ -9,10 +9,14 @@ import (
 	"github.com/lvsd/lvsd/vrrp"
 )
 
-// syncLinger is how long a node that was MASTER goes on with what the switch
-// needs of it: the kernel's sender sends what it holds within 3 s, and
-// neighbours that have not heard of the new MASTER still send packets here.
+// syncLinger is how long a node that was MASTER, or stops, goes on with what the
+// switch needs of it: the kernel's sender sends what it holds within 3 s.
 const syncLinger = 4 * time.Second
+
+// relayLinger is how long IPVS works on a node that was MASTER and goes on as
+// BACKUP: until every neighbour must have heard of the new one, however slow that
+// is to come.
+const relayLinger = 30 * time.Second
 
 // syncSettle is how long a new MASTER may still be told of connections that the
 // former one served: a sender's delay, and a client's patience to send again.
@@ -55,7 +59,7 @@ func planBackupOnly(want State, f Facts) {
 	}
 	value := "1"
 	for _, instance := range f.Config.VRRP {
-		if name := instance.Router.Name; f.Roles[name] == vrrp.Master && !f.Stopping || f.lingers(name) {
+		if name := instance.Router.Name; f.Roles[name] == vrrp.Master && !f.Stopping || f.relays(name) {
 			value = "0"
 		}
 	}
@@ -93,10 +97,24 @@ func keepsConnections(c *config.Config) bool {
 }
 
 // lingers reports whether the instance was MASTER just now and is no more.
-func (f Facts) lingers(instance string) bool {
+func (f Facts) lingers(instance string) bool { return f.wasMaster(instance, syncLinger) }
+
+// relays reports whether packets of others' connections may still come here.
+func (f Facts) relays(instance string) bool { return f.wasMaster(instance, f.relayTime()) }
+
+func (f Facts) relayTime() time.Duration {
+	if f.Stopping {
+		return syncLinger
+	}
+	return relayLinger
+}
+
+// wasMaster reports whether the instance was MASTER within the time, and is no
+// more.
+func (f Facts) wasMaster(instance string, within time.Duration) bool {
 	at, was := f.Relinquished[instance]
 	master := f.Roles[instance] == vrrp.Master && !f.Stopping
-	return was && !master && f.Now.Before(at.Add(syncLinger))
+	return was && !master && f.Now.Before(at.Add(within))
 }
 
 // handsOver reports whether a node that stops still serves packets of
@@ -111,13 +129,17 @@ func (f Facts) handsOver() bool {
 	return false
 }
 
-// settlesUntil is when the first instance that settles, and for which that means
-// something, does so no longer.
+// settlesUntil is when the first instance that settles or relays, and for which
+// that means something, does so no longer.
 func (f Facts) settlesUntil() time.Time {
 	var until time.Time
 	for i := range f.Config.VRRP {
-		if name := f.Config.VRRP[i].Router.Name; f.Config.Sync != nil && f.settles(name) {
+		name := f.Config.VRRP[i].Router.Name
+		if f.Config.Sync != nil && f.settles(name) {
 			until = earlier(until, f.Assumed[name].Add(syncSettle))
+		}
+		if keepsConnections(f.Config) && f.relays(name) {
+			until = earlier(until, f.Relinquished[name].Add(f.relayTime()))
 		}
 	}
 	return until

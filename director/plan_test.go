@@ -254,6 +254,14 @@ func TestPlan(t *testing.T) {
 			p.keeping()
 			p.relinquished(time.Second)
 		}},
+		{"keep-connections-relaying", vrrp.Backup, func(p planCase) {
+			p.keeping()
+			p.relinquished(29 * time.Second)
+		}},
+		{"keep-connections-relayed", vrrp.Backup, func(p planCase) {
+			p.keeping()
+			p.relinquished(30 * time.Second)
+		}},
 		{"keep-connections-stopping-lingering", vrrp.Initialize, func(p planCase) {
 			p.keeping()
 			p.Stopping = true

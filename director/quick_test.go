@@ -358,3 +358,30 @@ func TestWhatIsDoneIsNotYetLeft(t *testing.T) {
 		t.Errorf("have %v, expected %v", have.RealServers[0], expected.RealServers[0])
 	}
 }
+
+// batches notes how many operations the kernel is given at a time.
+type batches struct {
+	*model
+	sizes *[]int
+}
+
+func (b batches) Do(ctx context.Context, ops []Op) []error {
+	*b.sizes = append(*b.sizes, len(ops))
+	return b.model.Do(ctx, ops)
+}
+
+// TestTheFirstVerdictLeavesAtOnce: it does not wait for the planning of the rest,
+// and the rest does not go one by one.
+func TestTheFirstVerdictLeavesAtOnce(t *testing.T) {
+	c := farm(700, 1)
+	s := newSteps(t, c)
+	var sizes []int
+	s.Kernel = batches{s.kernel, &sizes}
+	for n := range c.Services {
+		s.verdict(c.Services[n].RealServers[0].Checks[0], false)
+	}
+	s.step()
+	if diff := cmp.Diff([]int{1, 8, 64, 512, 115}, sizes); diff != "" {
+		t.Errorf("operations at a time (-want +got):\n%s", diff)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -39,9 +38,8 @@ type observation struct {
 func (d *Director) reconcile(ctx context.Context, complete, stopping bool) error {
 	c, owned := d.derived.config, d.ownedNow()
 	d.takeOver(ctx, d.takeRoles(stopping))
-	snapshot, err := d.Kernel.Read(ctx, d.watchedSysctls())
+	snapshot, err := d.readAgain(ctx)
 	if err != nil {
-		err = fmt.Errorf("read the kernel's state: %w", err)
 		d.observe(func(o *observation) { o.at, o.err = time.Now(), err })
 		return err
 	}
@@ -63,12 +61,42 @@ func (d *Director) reconcile(ctx context.Context, complete, stopping bool) error
 	if err == nil && p.keys == nil {
 		d.settled(c)
 	}
+	if d.applied != c && d.Applied != nil && p.keys == nil {
+		d.applied = c
+		d.retired.Go(d.Applied)
+	}
 	d.judgeServices(p.facts)
 	d.judgeVIPs(err)
-	held := d.holdings(d.view.have)
-	d.announcer.hold(held, time.Now())
-	d.conflicts.hold(held, time.Now())
+	d.hold(d.view.have)
 	return err
+}
+
+// reading is what the kernel was at a time.
+type reading struct {
+	Snapshot
+	at time.Time
+}
+
+// readAgain is read, except that at a start what Run has just read will do.
+func (d *Director) readAgain(ctx context.Context) (Snapshot, error) {
+	first := d.first
+	d.first = nil
+	if first != nil && time.Since(first.at) < d.derived.config.Global.Resync {
+		d.lookTook = 0 // what changed since is not long unseen
+		return first.Snapshot, nil
+	}
+	return d.read(ctx)
+}
+
+// read reads the kernel and notes how long that takes.
+func (d *Director) read(ctx context.Context) (Snapshot, error) {
+	began := time.Now()
+	s, err := d.Kernel.Read(ctx, d.watchedSysctls())
+	d.lookTook = time.Since(began)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read the kernel's state: %w", err)
+	}
+	return s, nil
 }
 
 // pass is one planning: of all, or of some services.
@@ -209,23 +237,14 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// manyServices is from when on what a configuration takes once is worth giving
-// back to the system.
-const manyServices = 500
-
 // settled drops what a complete reconciliation has made obsolete: ownership of
 // what an earlier configuration named, and saved kernel parameters that have
 // their old value again.
 func (d *Director) settled(c *config.Config) {
-	if len(c.Services) >= manyServices && d.lastSettled() != c {
-		// What it took to read the file and to plan everything once is not
-		// needed again soon; the collector alone would keep it for minutes.
-		d.retired.Go(debug.FreeOSMemory)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.status.settled != c && d.config == c {
-		d.owned = OwnedBy(c)
+		d.own(OwnedBy(c))
 	}
 	d.status.settled = c
 	if len(d.sysctls) == 0 {
@@ -238,12 +257,6 @@ func (d *Director) settled(c *config.Config) {
 			delete(d.view.expected.Sysctls, name)
 		}
 	}
-}
-
-func (d *Director) lastSettled() *config.Config {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.status.settled
 }
 
 // saveSysctls remembers the values that are about to be replaced.
@@ -259,6 +272,14 @@ func (d *Director) saveSysctls(ops []Op, have State) {
 			d.sysctls[set.Name] = have.Sysctls[set.Name]
 		}
 	}
+}
+
+// hold has the VIPs that are here announced and defended.
+func (d *Director) hold(have State) {
+	held := d.holdings(have)
+	d.announcer.hold(held, time.Now())
+	d.conflicts.hold(held, time.Now())
+	d.desistLost()
 }
 
 // holdings are the VIPs to announce: those that a MASTER has on its interface.

@@ -39,7 +39,19 @@ func (d *Director) takeOver(ctx context.Context, facts Facts) {
 		d.tell(have)
 		all = append(all, done...)
 	}
+	d.leaveTaken(all)
 	d.logChanged(all)
+}
+
+// leaveTaken records that the kernel was left with what was done, so that it is
+// not taken for somebody else's work if it is to go before the next complete
+// reconciliation.
+func (d *Director) leaveTaken(done []Op) {
+	d.seen.Lock()
+	defer d.seen.Unlock()
+	for _, op := range done {
+		op.applyTo(d.view.expected)
+	}
 }
 
 // takeOverChunk is how many VIPs are put in place before they are announced:
@@ -56,6 +68,7 @@ func (d *Director) tell(have State) {
 		}
 	}
 	d.announcer.hold(d.holdings(tellable), time.Now())
+	d.desistLost()
 }
 
 // newlyWanted holds the VIPs of instances that were not MASTER at the last

@@ -105,7 +105,8 @@ func TestOneArmedNAT(t *testing.T) {
 	}
 	flows = numbered(flows)
 	r.director.Run("ip", "address", "add", outer(200).ipv4.String()+"/32", "dev", lab.LinkName)
-	r.director.Run("ip", "address", "add", outer(200).ipv6.String()+"/128", "dev", lab.LinkName, "nodad")
+	// The kernel would rather take one with all 128 bits for what has no source.
+	r.director.Run("ip", "address", "add", outer(200).ipv6.String()+"/128", "dev", lab.LinkName, "nodad", "preferred_lft", "0")
 	r.serve(flows)
 	r.lvsd(r.director, instance(vips...)+services(r, flows), vips...)
 	r.run(flows)

@@ -107,11 +107,9 @@ func (r *rack) plug(network *lab.Segment, h *lab.Host, address family) {
 	settle(h, innerLink, address)
 }
 
-// settle gives an interface its IPv6 address. TCP is told to make packets as
-// long as the wire has them, where it would leave longer ones to be cut up.
+// settle gives an interface its IPv6 address.
 func settle(h *lab.Host, link string, address family) {
 	h.Run("ip", "address", "add", address.ipv6.String()+"/64", "dev", link, "nodad")
-	h.Run("ip", "link", "set", "dev", link, "gso_max_segs", "1")
 }
 
 // lvsd runs lvsd on a host until the test ends, and waits until it has these

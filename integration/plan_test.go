@@ -32,15 +32,15 @@ func TestPlan(t *testing.T) {
 	s := newSegment(t)
 	p := &planned{node: s.addNode("node", "10.99.0.1"), t: s.stages}
 	p.write(string(text))
-	s.stage("an empty kernel", p.emptyKernel)
-	s.stage("applied once", p.appliedOnce)
-	s.stage("what somebody else changed", p.tampered)
-	s.stage("a reload", p.reloads)
 	s.stage("the host has what it takes", func(t *testing.T) {
 		if code, out := p.lvsd("check", "--host", "-c", p.config); code != 0 {
 			t.Errorf("exit code %d:\n%s", code, out)
 		}
 	})
+	s.stage("an empty kernel", p.emptyKernel)
+	s.stage("applied once", p.appliedOnce)
+	s.stage("what somebody else changed", p.tampered)
+	s.stage("a reload", p.reloads)
 }
 
 // planned is a node that lvsd plan looks at.

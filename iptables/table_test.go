@@ -286,7 +286,7 @@ func TestPresentMakesNoTables(t *testing.T) {
 	succeed(t, err)
 	h.enter()
 	got := table.Present(Chains())
-	equal(t, "present", strs(got), []string{mangle.String(), Hold{}.Chain().String()})
+	equal(t, "present", strs(got), []string{mangle.String(), Hold{}.Chain().String(), Mute{VIP: vip}.Chain().String()})
 	names, err := os.ReadFile("/proc/thread-self/net/ip_tables_names")
 	succeed(t, err)
 	if string(names) != "mangle\n" {

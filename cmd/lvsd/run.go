@@ -91,7 +91,10 @@ func newRun() *cobra.Command {
 
 // runDaemon runs until a signal ends it.
 func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
-	c, err := flags.file.load()
+	refuseHugePages(log)
+	loading()
+	var files config.Cache
+	c, err := flags.load(&files)
 	if err != nil {
 		return err
 	}
@@ -115,13 +118,23 @@ func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 		Holds:      director.HoldFile{Path: filepath.Join(flags.stateDirectory, holdsName)},
 		Log:        log,
 		Ready:      func() { tellSystemd(log, daemon.SdNotifyReady) },
+		Applied:    rest,
 	})
-	return serve(ctx, d, flags, log)
+	return serve(ctx, d, flags, &files, log)
+}
+
+// load reads the file for the node; files has what it read last time.
+func (f *runFlags) load(files *config.Cache) (*config.Config, error) {
+	node, err := f.file.nodeName()
+	if err != nil {
+		return nil, err
+	}
+	return files.Load(f.file.path, node)
 }
 
 // serve runs the director, the control socket and the signal handler until the
 // director ends.
-func serve(ctx context.Context, d *director.Director, flags runFlags, log *slog.Logger) error {
+func serve(ctx context.Context, d *director.Director, flags runFlags, files *config.Cache, log *slog.Logger) error {
 	socket, err := control.Listen(filepath.Join(flags.runDirectory, socketName))
 	if err != nil {
 		return err
@@ -145,7 +158,7 @@ func serve(ctx context.Context, d *director.Director, flags runFlags, log *slog.
 		stopDirector(cause)
 	}
 	others.Go(func() {
-		handleSignals(otherContext, signals, stop, func() { reload(otherContext, d, flags, log) })
+		handleSignals(otherContext, signals, stop, func() { reload(otherContext, d, flags, files, log) })
 	})
 	log.Info("lvsd starts", "version", version(), "config", flags.file.path, "pid", os.Getpid())
 	return d.Run(directorContext)
@@ -172,10 +185,11 @@ func handleSignals(ctx context.Context, signals <-chan os.Signal, stop func(caus
 
 // reload goes over to the file as it is now, or says why not and changes
 // nothing.
-func reload(ctx context.Context, d *director.Director, flags runFlags, log *slog.Logger) {
+func reload(ctx context.Context, d *director.Director, flags runFlags, files *config.Cache, log *slog.Logger) {
 	tellSystemd(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
 	defer tellSystemd(log, daemon.SdNotifyReady)
-	c, err := flags.file.load()
+	loading()
+	c, err := flags.load(files)
 	if err == nil {
 		err = d.Reload(ctx, c)
 	}
@@ -183,6 +197,7 @@ func reload(ctx context.Context, d *director.Director, flags runFlags, log *slog
 		log.Info("reloaded", "config", flags.file.path)
 		return
 	}
+	rest()
 	var problems config.Problems
 	if !errors.As(err, &problems) {
 		log.Error("reload refused, nothing changed", "err", err)
