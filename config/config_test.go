@@ -139,7 +139,7 @@ func TestEqual(t *testing.T) {
 		{"global", `resync = "1s"`, `resync = "2s"`},
 		{"drift", `on_drift = "repair"`, `on_drift = "report"`},
 		{"timeouts", `udp_timeout = "5m"`, `udp_timeout = "6m"`},
-		{"parameter", `sync_threshold = "3 50"`, `sync_threshold = "3 51"`},
+		{"parameter", `sloppy_tcp = 0`, `sloppy_tcp = 1`},
 		{"synchronisation", `ttl = 1`, `ttl = 2`},
 		{"instance", `priority = 100`, `priority = 101`},
 		{"environment", `"unix_adm@domain.ru"`, `"root"`},

@@ -25,10 +25,21 @@ func parseTable(lines []string, chains []Chain) []Tagged {
 			continue
 		}
 		if spec, ok := splitArguments(text); ok && isTagged(spec) {
+			completeVIP(spec)
 			tagged = append(tagged, Tagged{parseRule(chains[i], spec), chains[i], spec})
 		}
 	}
 	return tagged
+}
+
+// completeVIP makes the arguments of a listed rule such as delete it. iptables
+// prints a VIP without its prefix length, and does not find the rule by that.
+func completeVIP(spec []string) {
+	for i := 1; i < len(spec); i++ {
+		if spec[i-1] == "--vaddr" {
+			spec[i] = wholeIfBare(spec[i])
+		}
+	}
 }
 
 // isTagged reports whether a comment of the rule is exactly a tag: a comment
