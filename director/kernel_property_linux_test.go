@@ -20,6 +20,7 @@ import (
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/integration/lab"
 	"github.com/lvsd/lvsd/iptables"
+	"github.com/lvsd/lvsd/sysctl"
 )
 
 // TestAnyConfigurationOnAnyKernel plans and applies random configurations on
@@ -28,12 +29,14 @@ import (
 func TestAnyConfigurationOnAnyKernel(t *testing.T) {
 	lab.Require(t, lab.NeedNetns, lab.NeedIPVS)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
-	start, drawn := time.Now(), 0
+	start, kernels := time.Now(), 0
+	defer func() { t.Logf("%d kernels", kernels) }()
 	rapid.Check(t, func(t *rapid.T) {
-		// Each draw starts a hundred programs, which some machines do slowly.
-		if drawn++; drawn > fewestKernels && time.Since(start) > time.Minute {
+		// Each starts dozens of programs, which some machines do slowly.
+		if kernels >= fewestKernels && time.Since(start) > enoughKernels {
 			return
 		}
+		kernels++
 		k := newTestKernel(t)
 		defer k.remove()
 		before, c, earlier := drawKernel(t, "kernel"), drawConfig(t), drawConfig(t)
@@ -45,31 +48,33 @@ func TestAnyConfigurationOnAnyKernel(t *testing.T) {
 		}
 		// Deleting a rule sees to it in any case, which the model does not know.
 		before.Conntrack.Add(Hold{})
-		k.becomes(before)
-		k.prepare(c)
 		k.becomesForeign()
-		foreign := k.foreign(owned)
+		foreign := k.foreign(k.becomes(before), owned)
+		k.prepare(c)
 
 		want := Plan(facts)
 		ops := Diff(k.read().State(owned), want)
 		if done, err := Apply(t.Context(), k.host, ops); err != nil || len(done) != len(ops) {
 			t.Fatalf("%d of %d operations done: %v", len(done), len(ops), err)
 		}
-		t.Log(ops)
 		forgetDevices(owned, want)
 		have := k.read().State(owned)
 		mustBe(t, have, want)
 		if again := Diff(have, want); len(again) != 0 {
 			t.Fatalf("an unchanged kernel needs %v", again)
 		}
-		if diff := cmp.Diff(foreign, k.foreign(owned), compareStates); diff != "" {
+		if diff := cmp.Diff(foreign, k.foreign(k.everything(), owned), compareStates); diff != "" {
 			t.Fatalf("what lvsd does not own (-before +after):\n%s\nafter %v", diff, ops)
 		}
 	})
 }
 
-// fewestKernels are tried however long that takes.
-const fewestKernels = 10
+const (
+	// fewestKernels are tried however long that takes, and more until the time
+	// is over, or rapid's number of checks is reached.
+	fewestKernels = 10
+	enoughKernels = 2 * time.Minute
+)
 
 // forgetDevices makes o forget what comes out of a device that stays for another
 // tunnel, as a director does when all has been done.
@@ -164,22 +169,28 @@ func (k *testKernel) readBy(host *Host) Snapshot {
 	return snapshot
 }
 
-// becomes adds a state to the kernel, with the commands that its operations
-// print as, which must do what they say.
-func (k *testKernel) becomes(s State) {
+// becomes adds a state to a kernel that has nothing of lvsd's, with the commands
+// that its operations print as, which must do what they say. It returns what is
+// there then.
+func (k *testKernel) becomes(s State) Snapshot {
 	k.Helper()
-	have := k.everything().State(everythingIn(s))
-	want := s.Clone()
+	have, want := NewState(), s.Clone()
 	clear(want.Strays)
+	var err error
+	if have.Sysctls, err = (sysctl.Tree{}).GetAll(slices.Sorted(maps.Keys(want.Sysctls))); err != nil {
+		k.Fatal(err)
+	}
 	var script strings.Builder
 	for _, op := range Diff(have, want) {
 		fmt.Fprintln(&script, shellCommand(op))
 	}
 	k.run(script.String())
-	mustBe(k.T, k.everything().State(everythingIn(s)), want)
+	now := k.everything()
+	mustBe(k.T, now.State(everythingIn(s)), want)
 	if len(s.Strays) > 0 {
 		k.run("iptables -t nat -A PREROUTING -s 198.51.100.2/32 -m comment --comment lvsd -j RETURN")
 	}
+	return now
 }
 
 // shellCommand is what the operation prints as, with the tag that this leaves out.
@@ -290,11 +301,10 @@ type bystanders struct {
 	Rest string
 }
 
-// foreign is what the kernel has beside o. What comes out of a device or a port
+// foreign is what the kernel, which was just read, has beside o. What comes out of a device or a port
 // that o has a tunnel at is not: it comes and goes with them.
-func (k *testKernel) foreign(o Owned) bystanders {
+func (k *testKernel) foreign(snapshot Snapshot, o Owned) bystanders {
 	k.Helper()
-	snapshot := k.everything()
 	foreign := foreignTo(snapshot.State(everythingOf(snapshot)), o)
 	for tunnel := range foreign.Decapsulations {
 		for own := range o.Decapsulations {
