@@ -50,10 +50,9 @@ func hostInNamespace(t *testing.T) *Host {
 	return hostFor(t, c)
 }
 
-// hostFor is a Host that is prepared for c.
+// hostFor is a Host that is prepared for c. Its caller says what that requires.
 func hostFor(t testing.TB, c *config.Config) *Host {
 	t.Helper()
-	lab.Require(t, lab.NeedNetns)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	ns, err := netns.New()
 	if err != nil {
@@ -116,6 +115,7 @@ func TestHostBehavesAsTheModel(t *testing.T) {
 // TestHostRoutesAsTheModel is the same for what needs nothing but a network: VIPs,
 // virtual routes and virtual rules.
 func TestHostRoutesAsTheModel(t *testing.T) {
+	lab.Require(t, lab.NeedNetns)
 	c := &config.Config{VRRP: relayConfig().VRRP}
 	c.VRRP[0].ServeOnBackup = false
 	c.VRRP[0].Routes = routesNumber(0)

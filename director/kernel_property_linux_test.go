@@ -1,18 +1,16 @@
 package director
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"pgregory.net/rapid"
 
 	"github.com/lvsd/lvsd/config"
@@ -20,25 +18,23 @@ import (
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/integration/lab"
 	"github.com/lvsd/lvsd/iptables"
-	"github.com/lvsd/lvsd/sysctl"
 )
 
-// TestAnyConfigurationOnAnyKernel plans and applies random configurations on
-// real kernels in random states. Those are made by other programs, with the
-// commands that the operations print as: so these are held to what they do, too.
+// TestAnyConfigurationOnAnyKernel plans and applies random configurations on a
+// real kernel in random states. The first of these are made by other programs,
+// with the commands that the operations print as: so these are held to what they
+// do, too.
 func TestAnyConfigurationOnAnyKernel(t *testing.T) {
 	lab.Require(t, lab.NeedNetns, lab.NeedIPVS)
-	runtime.LockOSThread() // never unlocked: the thread ends with the test
-	start, kernels := time.Now(), 0
-	defer func() { t.Logf("%d kernels", kernels) }()
+	k := newTestKernel(t)
+	start, draws := time.Now(), 0
+	defer func() { t.Logf("%d states and configurations", draws) }()
 	rapid.Check(t, func(t *rapid.T) {
-		// Each starts dozens of programs, which some machines do slowly.
-		if kernels >= fewestKernels && time.Since(start) > enoughKernels {
+		if draws >= fewestDraws && time.Since(start) > enoughDraws {
 			return
 		}
-		kernels++
-		k := newTestKernel(t)
-		defer k.remove()
+		draws++
+		k.T = t
 		before, c, earlier := drawKernel(t, "kernel"), drawConfig(t), drawConfig(t)
 		facts, owned := drawFacts(t, c), OwnedBy(c)
 		if rapid.Bool().Draw(t, "a predecessor") {
@@ -48,32 +44,32 @@ func TestAnyConfigurationOnAnyKernel(t *testing.T) {
 		}
 		// Deleting a rule sees to it in any case, which the model does not know.
 		before.Conntrack.Add(Hold{})
-		k.becomesForeign()
-		foreign := k.foreign(k.becomes(before), owned)
+		foreign := k.foreign(k.becomes(before, draws <= drawsByCommand), owned)
 		k.prepare(c)
 
 		want := Plan(facts)
-		ops := Diff(k.read().State(owned), want)
-		if done, err := Apply(t.Context(), k.host, ops); err != nil || len(done) != len(ops) {
-			t.Fatalf("%d of %d operations done: %v", len(done), len(ops), err)
-		}
+		k.made.Merge(everythingIn(want))
+		ops := Diff(k.read(k.host).State(owned), want)
+		k.apply(k.host, ops)
 		forgetDevices(owned, want)
-		have := k.read().State(owned)
+		have := k.read(k.host).State(owned)
 		mustBe(t, have, want)
 		if again := Diff(have, want); len(again) != 0 {
 			t.Fatalf("an unchanged kernel needs %v", again)
 		}
-		if diff := cmp.Diff(foreign, k.foreign(k.everything(), owned), compareStates); diff != "" {
+		if diff := cmp.Diff(foreign, k.foreign(k.read(k.all), owned), compareStates); diff != "" {
 			t.Fatalf("what lvsd does not own (-before +after):\n%s\nafter %v", diff, ops)
 		}
 	})
 }
 
 const (
-	// fewestKernels are tried however long that takes, and more until the time
-	// is over, or rapid's number of checks is reached.
-	fewestKernels = 10
-	enoughKernels = 2 * time.Minute
+	// drawsByCommand are made by other programs, which takes longer.
+	drawsByCommand = 3
+	// fewestDraws are made however long that takes, and more until the time is
+	// over, or rapid's number of checks is reached.
+	fewestDraws = 10
+	enoughDraws = 2 * time.Minute
 )
 
 // forgetDevices makes o forget what comes out of a device that stays for another
@@ -93,59 +89,63 @@ type testKernel struct {
 	*rapid.T
 	// host is what is tested, all another one that looks at everything.
 	host, all *Host
-	ns, old   netns.NsHandle
+	// made is all that was there and lvsd's, in any draw.
+	made Owned
 }
 
-func newTestKernel(t *rapid.T) *testKernel {
-	k := &testKernel{T: t}
-	var err error
-	if k.old, err = netns.Get(); err == nil {
-		k.ns, err = netns.New()
+func newTestKernel(t *testing.T) *testKernel {
+	t.Helper()
+	all := &config.Config{
+		VRRP: []config.VRRP{{
+			VIPs:          []config.VIP{{VIP: netif.HostVIP("eth0", vipNumber(0))}},
+			ServeOnBackup: true, Routes: routesNumber(0), Rules: rulesFor(0),
+		}},
+		Services: []config.VirtualService{{
+			IPVS:  ipvs.Service{ServiceKey: ipvs.ServiceKey{Family: ipvs.IPv4, Mark: 1}, Scheduler: "rr"},
+			Marks: marksNumber(0), SNAT: &config.SNAT{},
+		}},
+		Sync:   &config.Sync{},
+		IPVS:   config.IPVS{Timeouts: ipvs.Timeouts{TCP: 1}},
+		Accept: []config.Accept{{Decapsulations: tunnels}},
 	}
+	k := &testKernel{all: hostFor(t, all)}
+	host, err := OpenHost()
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth1"})
+	t.Cleanup(func() { _ = host.Close() })
+	k.host = host
+	// The devices of tunnels come with the first one, and with them their
+	// parameters. The rest is surely somebody else's.
+	out, err := script(t.Context(), `
+modprobe -a ipip fou ip_gre sit
+ip address add 192.0.2.7/32 dev eth0
+ip route add 198.51.100.0/28 via 203.0.113.7 table 77
+ip rule add pref 77 from 192.0.2.7 lookup 77
+ipvsadm -A -t 192.0.2.7:25 -s rr
+ipvsadm -a -t 192.0.2.7:25 -r 10.0.0.1 -g -w 3
+iptables -t nat -A PREROUTING -d 192.0.2.100/32 -p tcp -m tcp --dport 26 -j REDIRECT
+iptables -t mangle -A PREROUTING -d 192.0.2.100/32 -m comment --comment lvsd2 -j MARK --set-mark 9
+iptables -t nat -A POSTROUTING -o eth1 -j MASQUERADE`)
 	if err != nil {
-		t.Fatal(err)
-	}
-	// With the last address of an interface go all routes over it. The devices
-	// of tunnels come with the first one, and with them their parameters.
-	k.run(`
-for device in lo eth0 eth1; do ip link set $device up; done
-ip address add 203.0.113.10/24 dev eth0
-ip address add 203.0.114.10/24 dev eth1
-modprobe -a ipip fou ip_gre sit`)
-	if k.host, err = OpenHost(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %s", err, out)
 	}
 	return k
 }
 
-// remove leaves the namespace, with which all that is in it goes.
-func (k *testKernel) remove() {
-	err := netns.Set(k.old)
-	for _, ns := range []netns.NsHandle{k.ns, k.old} {
-		_ = ns.Close()
-	}
-	for _, host := range []*Host{k.host, k.all} {
-		if host != nil {
-			_ = host.Close()
-		}
-	}
-	if err != nil {
-		k.Fatal(err)
-	}
+// script runs commands in the namespace of the thread.
+func script(ctx context.Context, text string) (string, error) {
+	out, err := exec.CommandContext(ctx, "sh", "-ec", text).CombinedOutput()
+	return string(out), err
 }
 
-// run runs a script in the namespace.
-func (k *testKernel) run(script string) string {
+func (k *testKernel) run(text string) string {
 	k.Helper()
-	out, err := exec.CommandContext(k.Context(), "sh", "-ec", script).CombinedOutput()
+	out, err := script(k.Context(), text)
 	if err != nil {
-		k.Fatalf("%v: %s\n%s", err, out, script)
+		k.Fatalf("%v: %s\n%s", err, out, text)
 	}
-	return string(out)
+	return out
 }
 
 func (k *testKernel) prepare(c *config.Config) {
@@ -155,12 +155,7 @@ func (k *testKernel) prepare(c *config.Config) {
 	}
 }
 
-func (k *testKernel) read() Snapshot {
-	k.Helper()
-	return k.readBy(k.host)
-}
-
-func (k *testKernel) readBy(host *Host) Snapshot {
+func (k *testKernel) read(host *Host) Snapshot {
 	k.Helper()
 	snapshot, err := host.Read(k.Context(), slices.Sorted(maps.Keys(sysctlValues)))
 	if err != nil {
@@ -169,24 +164,38 @@ func (k *testKernel) readBy(host *Host) Snapshot {
 	return snapshot
 }
 
-// becomes adds a state to a kernel that has nothing of lvsd's, with the commands
-// that its operations print as, which must do what they say. It returns what is
-// there then.
-func (k *testKernel) becomes(s State) Snapshot {
+func (k *testKernel) apply(host *Host, ops []Op) {
 	k.Helper()
-	have, want := NewState(), s.Clone()
+	if done, err := Apply(k.Context(), host, ops); err != nil || len(done) != len(ops) {
+		k.Fatalf("%d of %d operations done: %v", len(done), len(ops), err)
+	}
+}
+
+// becomes makes s of what an earlier draw left, by other programs or not, and
+// returns what is there then.
+func (k *testKernel) becomes(s State, byCommand bool) Snapshot {
+	k.Helper()
+	want := s.Clone()
 	clear(want.Strays)
-	var err error
-	if have.Sysctls, err = (sysctl.Tree{}).GetAll(slices.Sorted(maps.Keys(want.Sysctls))); err != nil {
-		k.Fatal(err)
+	k.made.Merge(everythingIn(s))
+	owned := k.made.Clone()
+	have := k.read(k.all).State(owned)
+	if byCommand {
+		// With an address others of its network may go, which a command for
+		// one address does not know.
+		k.apply(k.all, Diff(have, NewState()))
+		have = k.read(k.all).State(owned)
+		var text strings.Builder
+		for _, op := range Diff(have, want) {
+			fmt.Fprintln(&text, shellCommand(op))
+		}
+		k.run(text.String())
+	} else {
+		k.apply(k.all, Diff(have, want))
 	}
-	var script strings.Builder
-	for _, op := range Diff(have, want) {
-		fmt.Fprintln(&script, shellCommand(op))
-	}
-	k.run(script.String())
-	now := k.everything()
-	mustBe(k.T, now.State(everythingIn(s)), want)
+	forgetDevices(owned, want)
+	now := k.read(k.all)
+	mustBe(k.T, now.State(owned), want)
 	if len(s.Strays) > 0 {
 		k.run("iptables -t nat -A PREROUTING -s 198.51.100.2/32 -m comment --comment lvsd -j RETURN")
 	}
@@ -231,39 +240,6 @@ func ruleCommand(action string, rule iptables.Rule) string {
 	return fmt.Sprintf("iptables -t %s %s %s %s", chain.Table, action, chain.Name, rule)
 }
 
-// everything reads all that one can read.
-func (k *testKernel) everything() Snapshot {
-	k.Helper()
-	if k.all == nil {
-		k.openAll()
-	}
-	return k.readBy(k.all)
-}
-
-// openAll opens a Host for a configuration that has a bit of everything.
-func (k *testKernel) openAll() {
-	k.Helper()
-	var err error
-	if k.all, err = OpenHost(); err != nil {
-		k.Fatal(err)
-	}
-	service := config.VirtualService{IPVS: ipvs.Service{ServiceKey: ipvs.ServiceKey{Family: ipvs.IPv4, Mark: 1}, Scheduler: "rr"}}
-	service.Marks, service.SNAT = marksNumber(0), &config.SNAT{}
-	err = k.all.Prepare(&config.Config{
-		VRRP: []config.VRRP{{
-			VIPs:          []config.VIP{{VIP: netif.HostVIP("eth0", vipNumber(0))}},
-			ServeOnBackup: true, Routes: routesNumber(0), Rules: rulesFor(0),
-		}},
-		Services: []config.VirtualService{service},
-		Sync:     &config.Sync{},
-		IPVS:     config.IPVS{Timeouts: ipvs.Timeouts{TCP: 1}},
-		Accept:   []config.Accept{{Decapsulations: tunnels}},
-	})
-	if err != nil {
-		k.Fatal(err)
-	}
-}
-
 // everythingIn owns all that is in a state.
 func everythingIn(s State) Owned {
 	o := Owned{
@@ -278,20 +254,6 @@ func everythingIn(s State) Owned {
 		o.VIPs.Add(vip.Address)
 	}
 	return o
-}
-
-// becomesForeign adds what is surely nobody's but somebody else's.
-func (k *testKernel) becomesForeign() {
-	k.Helper()
-	k.run(`
-ip address add 192.0.2.7/32 dev eth0
-ip route add 198.51.100.0/28 via 203.0.113.7 table 77
-ip rule add pref 77 from 192.0.2.7 lookup 77
-ipvsadm -A -t 192.0.2.7:25 -s rr
-ipvsadm -a -t 192.0.2.7:25 -r 10.0.0.1 -g -w 3
-iptables -t nat -A PREROUTING -d 192.0.2.100/32 -p tcp -m tcp --dport 26 -j REDIRECT
-iptables -t mangle -A PREROUTING -d 192.0.2.100/32 -m comment --comment lvsd2 -j MARK --set-mark 9
-iptables -t nat -A POSTROUTING -o eth1 -j MASQUERADE`)
 }
 
 // bystanders is what others have in the kernel.

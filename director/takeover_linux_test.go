@@ -15,12 +15,14 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/netif"
+	"github.com/lvsd/lvsd/integration/lab"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
 // BenchmarkTakeOver is the time from a role of MASTER to the gratuitous ARP for
 // the last VIP on the wire, of 1 and of 200 VIPs.
 func BenchmarkTakeOver(b *testing.B) {
+	lab.Require(b, lab.NeedNetns)
 	for _, count := range []int{1, 200} {
 		b.Run(fmt.Sprintf("%d VIPs", count), func(b *testing.B) {
 			c := &config.Config{VRRP: relayConfig().VRRP}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,7 +188,10 @@ func TestKernelRefreshChecks(t *testing.T) {
 	}
 }
 
-// TestKernelTable compares Table with what Services reads of the same.
+// TestKernelTable compares Table with what Services reads of the same. Of some
+// services Table may tell more than it has to: with virtual services in other
+// network namespaces the kernel leaves out some in /proc, and those are read
+// completely.
 func TestKernelTable(t *testing.T) {
 	c := openInNamespace(t)
 	for _, entries := range [][]ServiceEntry{nil, many(300)} {
@@ -196,24 +200,25 @@ func TestKernelTable(t *testing.T) {
 		fatal(t, err)
 		got, err := c.Table()
 		fatal(t, err)
-		for i := range want {
-			twice := false
-			for j := range want {
-				twice = twice || i != j && want[i].Mark != 0 && want[i].Mark == want[j].Mark
-			}
-			for j, d := range want[i].Destinations {
-				if !twice {
-					want[i].Destinations[j] = DestinationEntry{
-						Destination: Destination{Address: d.Address, Forwarding: d.Forwarding, Weight: d.Weight},
-						Active:      d.Active, Inactive: d.Inactive,
-					}
-				}
-			}
-		}
-		if diff := cmp.Diff(want, got, entryOptions); diff != "" {
+		if diff := cmp.Diff(glanced(want), glanced(got), entryOptions); diff != "" {
 			t.Errorf("(-services +table)\n%s", diff)
 		}
 	}
+}
+
+// glanced leaves of destinations what /proc tells of them.
+func glanced(entries []ServiceEntry) []ServiceEntry {
+	entries = slices.Clone(entries)
+	for i := range entries {
+		entries[i].Destinations = slices.Clone(entries[i].Destinations)
+		for j, d := range entries[i].Destinations {
+			entries[i].Destinations[j] = DestinationEntry{
+				Destination: Destination{Address: d.Address, Forwarding: d.Forwarding, Weight: d.Weight},
+				Active:      d.Active, Inactive: d.Inactive,
+			}
+		}
+	}
+	return entries
 }
 
 // TestKernelOtherReader writes services and destinations of all kinds and has
