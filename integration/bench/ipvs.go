@@ -119,7 +119,9 @@ func benchIPVS(t lab.TB, o options, w io.Writer) {
 		for n := range o.repeat {
 			b.repetition(size, n)
 		}
-		b.countSize(size)
+		if o.calls {
+			b.countSize(size)
+		}
 	}
 	b.record.print(w, sizes, o)
 	if o.csv {

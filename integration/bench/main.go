@@ -39,6 +39,7 @@ type options struct {
 	busy   float64
 	sizes  string
 	csv    bool
+	calls  bool
 }
 
 func main() {
@@ -68,6 +69,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	flags.IntVar(&o.repeat, "repeat", repeat, "failover, ipvs: repetitions of each case")
 	flags.StringVar(&o.only, "only", "", "failover, ipvs: only the cases whose name matches this `REGEXP`")
 	flags.StringVar(&o.sizes, "sizes", "100,1000,5000", "ipvs: `NUMBERS` of virtual services")
+	flags.BoolVar(&o.calls, "calls", false,
+		"ipvs: count system calls in further rounds; the tracing that this takes has locked up a kernel of 6.1 in a virtual machine")
 	flags.BoolVar(&o.csv, "csv", false, "ipvs: print every measurement too")
 	flags.DurationVar(&o.last, "last", time.Minute, "instances: how long to watch")
 	flags.Float64Var(&o.busy, "busy", 10, "the most `PERCENT` of time that processes may have waited for a CPU (/proc/pressure/cpu)")
