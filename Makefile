@@ -4,7 +4,7 @@ results := $(build)/results
 
 # The tests of these packages run on the kernel that has IPVS. The others need
 # at most root, and run here with the race detector.
-vm_packages   := $(patsubst ./%/,%,$(sort $(dir $(shell grep -rlE 'NeedIPVS|"ipvs"' --include=*_test.go ./director ./integration ./iptables))))
+vm_packages   := $(patsubst ./%/,%,$(sort $(dir $(shell grep -rlE 'NeedIPVS|"ipvs"' --include=*_test.go ./director ./integration))))
 host_packages := ./integration ./integration/lab
 
 # What each place promises: a test that finds it missing there fails.
