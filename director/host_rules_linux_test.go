@@ -46,7 +46,7 @@ func onRuleBackends(t *testing.T, f func(h ruleHost, nft bool)) {
 			for _, name := range []string{"iptables", "ip6tables"} {
 				path, err := exec.LookPath(name + "-" + backend)
 				if err != nil {
-					t.Skip(err)
+					lab.Missing(t, lab.Need("iptables-"+backend), err)
 				}
 				script := fmt.Sprintf("#!/bin/sh\necho %s \"$@\" >>%s\nexec %s \"$@\"\n", name, h.log, path)
 				if err := os.WriteFile(filepath.Join(directory, name), []byte(script), 0o755); err != nil {

@@ -152,27 +152,27 @@ func (HoldConntrack) String() string    { return "iptables -t mangle -A FORWARD 
 func (ReleaseConntrack) String() string { return "iptables -t mangle -D FORWARD " + holdArguments }
 
 func (o AddMark) String() string {
-	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -A PREROUTING " + markArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP) + " -t mangle -A PREROUTING " + markArguments(o.Rule)
 }
 
 func (o DeleteMark) String() string {
-	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -D PREROUTING " + markArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP) + " -t mangle -D PREROUTING " + markArguments(o.Rule)
 }
 
 func (o AddSNAT) String() string {
-	return ipCommandOf("iptables", o.Rule.VIP) + " -t nat -I POSTROUTING " + snatArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP) + " -t nat -I POSTROUTING " + snatArguments(o.Rule)
 }
 
 func (o DeleteSNAT) String() string {
-	return ipCommandOf("iptables", o.Rule.VIP) + " -t nat -D POSTROUTING " + snatArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP) + " -t nat -D POSTROUTING " + snatArguments(o.Rule)
 }
 
 func (o AddMute) String() string {
-	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -A OUTPUT " + muteArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP) + " -t mangle -A OUTPUT " + muteArguments(o.Rule)
 }
 
 func (o DeleteMute) String() string {
-	return ipCommandOf("iptables", o.Rule.VIP) + " -t mangle -D OUTPUT " + muteArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP) + " -t mangle -D OUTPUT " + muteArguments(o.Rule)
 }
 
 func (o SetTimeout) String() string {

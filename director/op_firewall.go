@@ -9,12 +9,12 @@ import (
 	"github.com/lvsd/lvsd/iptables"
 )
 
-// ipCommandOf is the command for the address's family: iptables or ip6tables.
-func ipCommandOf(command string, a netip.Addr) string {
+// iptablesCommand is the command for the address's family.
+func iptablesCommand(a netip.Addr) string {
 	if a.Is6() {
 		return "ip6tables"
 	}
-	return command
+	return "iptables"
 }
 
 func redirectArguments(r iptables.Redirect) string {

@@ -253,7 +253,7 @@ func (p *patient) unprivileged(t *testing.T) {
 // keepalived: one in this namespace is a finding, one elsewhere is none.
 func (p *patient) keepalived(t *testing.T) {
 	if _, err := exec.LookPath("keepalived"); err != nil {
-		t.Skip(err)
+		lab.Missing(t, lab.NeedKeepalived, err)
 	}
 	start := func(h *lab.Host) *lab.Daemon {
 		dir := t.TempDir()
@@ -352,7 +352,7 @@ func (p *patient) translated(t *testing.T) {
 func (p *patient) mixed(t *testing.T) {
 	rule := []string{"-t", "filter", "-A", "FORWARD", "-s", "10.98.0.1", "-j", "DROP"}
 	if _, err := p.Try("iptables-legacy", rule...); err != nil {
-		t.Skip(err)
+		lab.Missing(t, "iptables-legacy", err)
 	}
 	p.Run("iptables-nft", rule...)
 	p.mend(t, p.want(t, "iptables-mixed", "iptables-legacy"), p.Host)

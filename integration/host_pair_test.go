@@ -98,6 +98,13 @@ const echoPort = "2525"
 // line that tells the server's own address; every further line comes back.
 func (p *pair) echo(t *testing.T, n *node) {
 	t.Helper()
+	serveEcho(t, n, func(conn net.Conn) string { return conn.LocalAddr().String() })
+}
+
+// serveEcho serves connections in the node until the test ends. Each begins with
+// a line of greeting; every further line comes back.
+func serveEcho(t *testing.T, n *node, greeting func(net.Conn) string) {
+	t.Helper()
 	var listener net.Listener
 	err := n.Do(func() (err error) {
 		listener, err = net.Listen("tcp4", ":"+echoPort)
@@ -121,7 +128,7 @@ func (p *pair) echo(t *testing.T, n *node) {
 			serving.Go(func() {
 				defer closed()
 				defer func() { _ = conn.Close() }()
-				fmt.Fprintln(conn, conn.LocalAddr())
+				fmt.Fprintln(conn, greeting(conn))
 				_, _ = io.Copy(conn, conn)
 			})
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -140,34 +139,7 @@ func (k *keeper) giveUp(from, to *node) {
 // back.
 func (k *keeper) serve(t *testing.T, n *node) {
 	t.Helper()
-	var listener net.Listener
-	err := n.Do(func() (err error) {
-		listener, err = net.Listen("tcp4", ":"+echoPort)
-		return err
-	})
-	if err != nil {
-		t.Fatalf("%s: %v", n.Name, err)
-	}
-	var serving sync.WaitGroup
-	t.Cleanup(func() {
-		_ = listener.Close()
-		serving.Wait()
-	})
-	serving.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			closed := context.AfterFunc(t.Context(), func() { _ = conn.Close() })
-			serving.Go(func() {
-				defer closed()
-				defer func() { _ = conn.Close() }()
-				fmt.Fprintln(conn, n.Name)
-				_, _ = io.Copy(conn, conn)
-			})
-		}
-	})
+	serveEcho(t, n, func(net.Conn) string { return n.Name })
 }
 
 // perServer is how many sessions go to each real server.
