@@ -231,6 +231,9 @@ func TestKernelOtherReader(t *testing.T) {
 	reader, err := ipvs.New("")
 	fatal(t, err)
 	defer reader.Close()
+	// moby/ipvs keeps a socket, and with it the namespace, to the end of the
+	// process: a service that stays would keep ip_vs from being unloaded.
+	t.Cleanup(func() { fatal(t, c.Flush()) })
 	schedulers := []string{"rr", "wrr", "lc", "wlc", "sh", "mh", "dh", "nq", "sed"}
 	rapid.Check(t, func(r *rapid.T) {
 		fatalRapid(r, c.Flush())

@@ -23,12 +23,13 @@ func TestKernelUnloaded(t *testing.T) {
 	fatal(t, c.Flush())
 	first := c.family
 	refuse, allow := moduleLoading(t)
-	refuse()
-	unload(t)
+	// Whatever becomes of this test, others need the module.
 	t.Cleanup(func() {
 		allow()
 		fatal(t, exec.Command(modprobePath(), "-a", "ip_vs", "ip_vs_rr").Run())
 	})
+	refuse()
+	unload(t)
 	for range 2 {
 		if err := one(c, AddService, e.Service, Destination{}); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("change while unloaded: error %v, want ErrUnavailable", err)
