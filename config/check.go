@@ -9,23 +9,24 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 // check is a check of the file: all of a Spec but its target's address.
 type check struct {
-	healthcheck.Spec
+	spec healthcheck.Spec
 	*table
 	port   uint16 // 0 is the server's
 	weight int    // 0: the check decides between up and down
 }
 
-// spec is the check of one real server.
-func (c check) spec(server netip.AddrPort) healthcheck.Spec {
-	c.Target = server
+// of is the check of one real server.
+func (c check) of(server netip.AddrPort) healthcheck.Spec {
+	c.spec.Target = server
 	if c.port != 0 {
-		c.Target = netip.AddrPortFrom(server.Addr(), c.port)
+		c.spec.Target = netip.AddrPortFrom(server.Addr(), c.port)
 	}
-	return c.Spec
+	return c.spec
 }
 
 // wantPort reports that the check has no port and the server none that it could
@@ -38,13 +39,21 @@ func (c check) wantPort(several bool) {
 	}
 }
 
-// checkOptions are the keys that only some kinds of check have.
-var checkOptions = options[healthcheck.Kind]{
-	"helo_name":  {healthcheck.SMTP},
-	"path":       {healthcheck.HTTP, healthcheck.HTTPS},
-	"host":       {healthcheck.HTTP, healthcheck.HTTPS},
-	"status":     {healthcheck.HTTP, healthcheck.HTTPS},
-	"tls_verify": {healthcheck.HTTPS},
+// The types of check.
+const (
+	checkTCP   = "tcp"
+	checkSMTP  = "smtp"
+	checkHTTP  = "http"
+	checkHTTPS = "https"
+)
+
+// checkOptions are the keys that only some types of check have.
+var checkOptions = options[string]{
+	"helo_name":  {checkSMTP},
+	"path":       {checkHTTP, checkHTTPS},
+	"host":       {checkHTTP, checkHTTPS},
+	"status":     {checkHTTP, checkHTTPS},
+	"tls_verify": {checkHTTPS},
 }
 
 // readChecks reads the checks in a table of a service or a real server.
@@ -58,16 +67,16 @@ func readChecks(t *table) []check {
 
 func readCheck(t *table) check {
 	defer t.close()
-	c := check{table: t, Spec: readProbe(t)}
+	c := check{table: t, spec: readProbe(t).Of(netip.AddrPort{})}
 	c.port = uint16(read(t, "port", kinds.port).orElse(0, "the real server's"))
 	c.weight = read(t, "weight", kinds.signedWeight).or(0)
 	return c
 }
 
 // readProbe reads a check but for whom to ask.
-func readProbe(t *table) healthcheck.Spec {
-	spec := healthcheck.Spec{
-		Kind:        healthcheck.Kind(read(t, "type", kinds.probe).required()),
+func readProbe(t *table) healthcheck.Check {
+	name := read(t, "type", kinds.probe).required()
+	c := healthcheck.Check{
 		Interval:    read(t, "interval", kinds.interval).or(5 * time.Second),
 		Timeout:     read(t, "timeout", kinds.timeout).or(5 * time.Second),
 		Retries:     read(t, "retries", kinds.retries).or(0),
@@ -77,34 +86,39 @@ func readProbe(t *table) healthcheck.Spec {
 		InitiallyUp: read(t, "initial", kinds.initial).or("down") == "up",
 	}
 	smtp, http := readSMTP(t), readHTTP(t)
-	checkOptions.check(t, "a check", spec.Kind)
-	switch spec.Kind {
-	case healthcheck.SMTP:
-		spec.SMTP = smtp
-	case healthcheck.HTTP, healthcheck.HTTPS:
-		spec.HTTP = http
+	checkOptions.check(t, "a check", name)
+	switch name {
+	case checkTCP:
+		c.Kind = probe.TCP{}
+	case checkSMTP:
+		c.Kind = smtp
+	case checkHTTP, checkHTTPS:
+		http.Secure = name == checkHTTPS
+		c.Kind = http
 	}
-	return spec
+	return c
 }
 
 func probeKind() kind[string] {
-	return choice(string(healthcheck.TCP), string(healthcheck.SMTP), string(healthcheck.HTTP), string(healthcheck.HTTPS))
+	return choice(checkTCP, checkSMTP, checkHTTP, checkHTTPS)
 }
 
-func readSMTP(t *table) healthcheck.SMTPOptions {
+func readSMTP(t *table) probe.SMTP {
 	name := t.node
 	if !isWord(name) {
 		name = "localhost"
 	}
-	return healthcheck.SMTPOptions{HeloName: read(t, "helo_name", kinds.word).orElse(name, "the host name")}
+	return probe.SMTP{HeloName: read(t, "helo_name", kinds.word).orElse(name, "the host name")}
 }
 
-func readHTTP(t *table) healthcheck.HTTPOptions {
-	return healthcheck.HTTPOptions{
-		Path:     read(t, "path", kinds.request).or("/"),
-		Host:     read(t, "host", kinds.word).orElse("", "the target's address"),
-		Status:   readStatus(t),
-		Insecure: !read(t, "tls_verify", kinds.boolean).or(true),
+func readHTTP(t *table) probe.HTTP {
+	return probe.HTTP{
+		Requests: probe.ListOf(probe.HTTPRequest{
+			Path:   read(t, "path", kinds.request).or("/"),
+			Status: readStatus(t),
+		}),
+		Host: read(t, "host", kinds.word).orElse("", "the target's address"),
+		TLS:  probe.TLS{Insecure: !read(t, "tls_verify", kinds.boolean).or(true)},
 	}
 }
 
@@ -147,7 +161,7 @@ func readStatus(t *table) string {
 	for i, r := range ranges {
 		items[i] = r.String()
 	}
-	set, err := healthcheck.ParseStatus(strings.Join(items, ","))
+	set, err := probe.ParseStatus(strings.Join(items, ","))
 	if err != nil {
 		return "" // no code at all, which was reported
 	}

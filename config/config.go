@@ -31,6 +31,8 @@ type Config struct {
 	Groups   []SyncGroup
 	Trackers []Tracker
 	Services []VirtualService
+	// Checks are the bounds of health checks.
+	Checks healthcheck.Limits
 }
 
 // Equal reports whether a reload from c to other changes nothing. It compares
@@ -341,8 +343,10 @@ type RealServer struct {
 	// Weight is 0..65535 while up.
 	Weight       int
 	Upper, Lower uint32
-	// Checks must all pass for the server to be up; none means always up.
-	Checks []healthcheck.Spec
+	// Checks decide whether the server is up: all must pass, or with AnyCheck
+	// one of them. None means always up.
+	Checks   []healthcheck.Spec
+	AnyCheck bool
 	// WeightChecks change the weight and nothing else.
 	WeightChecks []WeightCheck
 }

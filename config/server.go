@@ -92,7 +92,7 @@ func (s *service) addChecks(server *RealServer, checks []check, inherits bool) {
 	several := inherits && len(s.ports) > 1
 	hasTarget := server.Host != "" || server.Address.IsValid()
 	for _, c := range checks {
-		spec := c.spec(server.Address)
+		spec := c.of(server.Address)
 		if c.port == 0 && hasTarget && (several || spec.Target.Port() == 0) && (!inherits || s.readable()) {
 			c.wantPort(several)
 		}

@@ -167,8 +167,7 @@ func (tr *tracker) readCheck() {
 		return
 	}
 	defer t.close()
-	tr.Check = readProbe(t)
-	tr.Check.Target = read(t, "address", probeTarget()).required()
+	tr.Check = readProbe(t).Of(read(t, "address", probeTarget()).required())
 	if t.has("port") {
 		t.ask("port")
 		t.failKey(t.at("port"), "the address has the port, expected address = \"ADDRESS:PORT\" alone")

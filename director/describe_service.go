@@ -117,7 +117,7 @@ func (d *Director) describeServer(service *config.VirtualService, server *config
 
 func describeCheck(spec healthcheck.Spec, s healthcheck.Status) CheckStatus {
 	return CheckStatus{
-		Kind:     string(spec.Kind),
+		Kind:     spec.Type(),
 		Target:   spec.Target.String(),
 		State:    strings.ToLower(s.State.String()),
 		Since:    s.Since,

@@ -196,7 +196,7 @@ func New(o Options) *Director {
 	d.status.reload = ReloadStatus{At: d.started, OK: true}
 	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
 	d.conflicts = newConflicts(o.Network, o.Log, d.announcer.again)
-	d.pool = healthcheck.NewPool(d.verdictChanged)
+	d.pool = healthcheck.NewPool(o.Config.Checks, d.verdictChanged, d.poolNoticed)
 	d.statusOf = func(spec healthcheck.Spec) healthcheck.Status {
 		status, _ := d.pool.Status(spec)
 		return status
@@ -315,9 +315,18 @@ func (d *Director) verdictChanged(c healthcheck.Change) {
 		level = slog.LevelWarn
 	}
 	d.Log.Log(context.Background(), level, "check "+strings.ToLower(c.To.String()),
-		"check", c.Spec.Kind, "target", c.Spec.Target,
+		"check", c.Spec.Type(), "target", c.Spec.Target,
 		"from", strings.ToLower(c.From.String()), "code", c.Result.Code, "reason", c.Result.Reason)
 	d.lookAgain()
+}
+
+// poolNoticed takes a notice of the pool of checks. It does not block.
+func (d *Director) poolNoticed(n healthcheck.Notice) {
+	if n.Over {
+		d.Log.Info("checks go on as usual", "after", string(n.Kind), "reason", n.Text)
+		return
+	}
+	d.Log.Warn("checks "+string(n.Kind), "reason", n.Text)
 }
 
 // signal makes the loop read the kernel again. It does not block.
@@ -378,8 +387,9 @@ func (d *Director) currentConfig() *config.Config {
 func grace(c *config.Config) time.Duration {
 	var longest time.Duration
 	for _, spec := range specs(c) {
-		attempts := time.Duration(spec.Retries + 1)
-		longest = max(longest, attempts*(spec.Timeout+spec.RetryDelay)+min(spec.Interval, time.Second))
+		check := spec.Check()
+		attempts := time.Duration(check.Retries + 1)
+		longest = max(longest, attempts*(check.Timeout+check.RetryDelay)+min(check.Interval, time.Second))
 	}
 	if longest == 0 {
 		return maxGrace

@@ -425,8 +425,8 @@ func TestReloadSeedsChangedChecks(t *testing.T) {
 	have := relayState(c, vrrp.Backup)
 	have.Services[c.Services[0].IPVS.ServiceKey].RealServers[0].Weight = 1
 	next := relayConfig()
-	for i := range next.Services[0].RealServers {
-		next.Services[0].RealServers[i].Checks[0].Interval = time.Minute
+	for i, server := range next.Services[0].RealServers {
+		next.Services[0].RealServers[i].Checks[0] = every(time.Minute, server.Address)
 	}
 	added := config.RealServer{Address: netip.MustParseAddrPort("192.0.2.3:25"), Weight: 1, Forwarding: ipvs.DirectRoute}
 	added.Checks = append(added.Checks, checkOf(added))
@@ -583,8 +583,7 @@ func TestVerdictsReachTheKernel(t *testing.T) {
 	address := netip.MustParseAddrPort(listener.Addr().String())
 	n := newNode(t, vrrptest.New(), 1)
 	server := config.RealServer{Address: address, Weight: 3, Forwarding: ipvs.DirectRoute}
-	check := checkOf(server)
-	check.Interval = 20 * time.Millisecond
+	check := every(20*time.Millisecond, server.Address)
 	server.Checks = []healthcheck.Spec{check}
 	n.config.Services[0].RealServers = []config.RealServer{server}
 	n.config.Global.Resync = time.Hour // verdicts alone must bring it about

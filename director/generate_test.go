@@ -14,6 +14,7 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
 )
@@ -347,7 +348,7 @@ func drawServer(t *rapid.T, method ipvs.Forwarding, port uint16) config.RealServ
 }
 
 func drawCheck(t *rapid.T, target netip.AddrPort) healthcheck.Spec {
-	return healthcheck.Spec{Kind: healthcheck.TCP, Target: target, Retries: rapid.IntRange(0, 2).Draw(t, "check")}
+	return healthcheck.Check{Kind: probe.TCP{}, Retries: rapid.IntRange(0, 2).Draw(t, "check")}.Of(target)
 }
 
 func drawAccept(t *rapid.T) config.Accept {

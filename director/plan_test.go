@@ -16,6 +16,7 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
 )
@@ -61,10 +62,14 @@ func relayConfig() *config.Config {
 }
 
 func checkOf(server config.RealServer) healthcheck.Spec {
-	return healthcheck.Spec{
-		Kind: healthcheck.TCP, Target: server.Address,
-		Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1,
-	}
+	return every(time.Second, server.Address)
+}
+
+// every is a check of the target at this interval.
+func every(interval time.Duration, target netip.AddrPort) healthcheck.Spec {
+	return healthcheck.Check{
+		Kind: probe.TCP{}, Interval: interval, Timeout: time.Second, Rise: 1, Fall: 1,
+	}.Of(target)
 }
 
 // allUp is the verdict up for every check of c.
@@ -169,7 +174,7 @@ func TestPlan(t *testing.T) {
 		{"sorry-inhibited", vrrp.Master, func(p planCase) { p.sorry().Inhibit = true }},
 		{"weight-checks", vrrp.Master, func(p planCase) {
 			servers := p.service().RealServers
-			passing, failing := servers[0].Checks[0], healthcheck.Spec{Kind: healthcheck.HTTP}
+			passing, failing := servers[0].Checks[0], healthcheck.Check{Kind: probe.HTTP{}}.Of(netip.AddrPort{})
 			servers[0].WeightChecks = []config.WeightCheck{{Check: passing, Weight: 5}, {Check: failing, Weight: -2}}
 			servers[1].WeightChecks = []config.WeightCheck{{Check: passing, Weight: -7}, {Check: failing, Weight: -7}}
 		}},

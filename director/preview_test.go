@@ -463,8 +463,9 @@ func TestPreviewByHealth(t *testing.T) {
 	for i, address := range []net.Addr{listener.Addr(), closed.Addr()} {
 		server := &c.Services[0].RealServers[i]
 		server.Address = netip.MustParseAddrPort(address.String())
-		server.Checks[0] = checkOf(*server)
-		server.Checks[0].Timeout = time.Minute
+		patient := checkOf(*server).Check()
+		patient.Timeout = time.Minute
+		server.Checks[0] = patient.Of(server.Address)
 	}
 	for _, test := range []struct {
 		health     Health

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"net/netip"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -15,7 +16,7 @@ func weighing(weights []int, up int) (config.VirtualService, func(healthcheck.Sp
 	var s config.VirtualService
 	verdicts := map[healthcheck.Spec]bool{}
 	for i, weight := range weights {
-		check := healthcheck.Spec{Retries: i}
+		check := healthcheck.Check{Retries: i}.Of(netip.AddrPort{})
 		verdicts[check] = i < up
 		s.RealServers = append(s.RealServers, config.RealServer{Weight: weight, Checks: []healthcheck.Spec{check}})
 	}

@@ -25,12 +25,10 @@ func TestTrackersOfEveryKind(t *testing.T) {
 	drain, flag := filepath.Join(directory, "drain"), filepath.Join(directory, "flag")
 	n := newNode(t, vrrptest.New(), 1)
 	server := config.RealServer{Address: netip.MustParseAddrPort(listener.Addr().String()), Weight: 1}
-	check := checkOf(server)
-	check.Interval = 20 * time.Millisecond
+	check := every(20*time.Millisecond, server.Address)
 	server.Checks = []healthcheck.Spec{check}
 	n.config.Services[0].RealServers = []config.RealServer{server}
-	own := check
-	own.Interval = 30 * time.Millisecond
+	own := every(30*time.Millisecond, server.Address)
 	script := track.Script{
 		Command:  []string{"/usr/bin/test", "!", "-e", flag},
 		Interval: 100 * time.Millisecond, Timeout: time.Minute, Rise: 1, Fall: 1,

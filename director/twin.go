@@ -78,7 +78,7 @@ func (t *twin) examine(ctx context.Context, health Health) error {
 // firstAnswers runs the checks of c until each has answered once, or for as long
 // as a daemon that starts waits for that. One without an answer is down.
 func firstAnswers(ctx context.Context, c *config.Config) (map[healthcheck.Spec]bool, error) {
-	pool := healthcheck.NewPool(func(healthcheck.Change) {})
+	pool := healthcheck.NewPool(c.Checks, func(healthcheck.Change) {}, func(healthcheck.Notice) {})
 	if err := pool.Update(specs(c)); err != nil {
 		return nil, fmt.Errorf("checks: %w", err)
 	}

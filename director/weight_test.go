@@ -1,6 +1,7 @@
 package director
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -8,10 +9,11 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 func TestUpWeight(t *testing.T) {
-	passing, failing := healthcheck.Spec{Kind: healthcheck.TCP}, healthcheck.Spec{Kind: healthcheck.HTTP}
+	passing, failing := healthcheck.Check{Kind: probe.TCP{}}.Of(netip.AddrPort{}), healthcheck.Check{Kind: probe.HTTP{}}.Of(netip.AddrPort{})
 	up := upOf(map[healthcheck.Spec]bool{passing: true})
 	for _, test := range []struct {
 		name   string

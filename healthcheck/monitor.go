@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"context"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 // monitor keeps one check going. It is a goroutine and a timer around a
@@ -11,9 +13,9 @@ type monitor struct {
 	schedule schedule
 	// probe asks once; it may wait before it starts, and returns false if ctx
 	// ended.
-	probe func(context.Context, Spec) (Result, bool)
+	probe func(context.Context) (probe.Result, bool)
 	// report takes the outcome of each attempt.
-	report func(Result)
+	report func(probe.Result)
 }
 
 // run probes until ctx ends, one probe at a time.
@@ -26,7 +28,7 @@ func (m *monitor) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		r, ok := m.probe(ctx, m.schedule.Spec)
+		r, ok := m.probe(ctx)
 		if !ok {
 			return
 		}

@@ -6,30 +6,81 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
-// DefaultConcurrency is how many probes a Pool has in flight at most, unless
-// told otherwise.
-const DefaultConcurrency = 4096
-
-// Change tells that the state of a check changed.
+// Change tells that the state of a check changed, or the weight that its server
+// tells, or its warning.
 type Change struct {
 	Spec     Spec
 	From, To State
+	// Weight is the one in force now, Warning what is wrong beside.
+	Weight  probe.Weight
+	Warning string
 	// Result is what decided it.
-	Result Result
+	Result probe.Result
+}
+
+// Notice is something that the pool as a whole wants known: what began, or, if
+// Over, that it ended.
+type Notice struct {
+	Kind NoticeKind
+	Text string
+	Over bool
+	At   time.Time
+}
+
+// NoticeKind is what a Notice is about.
+type NoticeKind string
+
+// The kinds of Notice.
+const (
+	// Delayed: probes wait, because too many are in flight or this host has no
+	// descriptors left.
+	Delayed NoticeKind = "delayed"
+	// Held: so many checks began to fail at once that this host is suspected;
+	// verdicts stay.
+	Held NoticeKind = "held"
+	// Starved: this host was too busy to tell who is slow, itself or a server;
+	// what timed out meanwhile does not count.
+	Starved NoticeKind = "starved"
+)
+
+// Limits are the bounds of a Pool.
+type Limits struct {
+	// Concurrency bounds the probes in flight, PerHost those to one address.
+	// More are delayed, never failed: a probe's timeout starts when it does. 0
+	// is the default.
+	Concurrency, PerHost int
+	OwnFault             OwnFault
+}
+
+// The defaults of Limits.
+const (
+	DefaultConcurrency = 4096
+	DefaultPerHost     = 64
+)
+
+// OwnFault is when failures are rather this host's fault than the servers'.
+type OwnFault struct {
+	// Percent, 1..100: when so many of the checks whose verdict is up began to
+	// fail together, no verdict goes down. 0 is never.
+	Percent int
+	// Minimum is how many checks there must be.
+	Minimum int
+	// Hold bounds how long verdicts are held; after that they count. 0 has no
+	// bound.
+	Hold time.Duration
 }
 
 // Pool keeps one check going for each distinct Spec. Its methods may be called
 // from any goroutine, and from observe.
 type Pool struct {
-	// Concurrency bounds the probes in flight. More are delayed, never failed:
-	// a probe's timeout starts when it does. Set it before Run; 0 is
-	// DefaultConcurrency.
-	Concurrency int
-
+	limits  Limits
 	observe func(Change)
-	probe   func(context.Context, Spec) Result
+	notice  func(Notice)
+	probe   func(context.Context, Spec) probe.Result
 	slots   chan struct{}
 	running sync.WaitGroup
 
@@ -52,13 +103,16 @@ type check struct {
 }
 
 // NewPool returns a Pool without checks. When a check's state changes, observe
-// is called in the goroutine of that check, after Status shows the change. It
-// must not block, as the check waits for it. Changes of one check come in
-// order; one that was under way when Update removed its check may still come.
-func NewPool(observe func(Change)) *Pool {
+// is called after Status shows the change. It must not block, as checks wait for
+// it. Changes of one check come in order; one that was under way when Update
+// removed its check may still come. notice is called likewise when Notices
+// change.
+func NewPool(limits Limits, observe func(Change), notice func(Notice)) *Pool {
 	p := &Pool{
+		limits:   limits,
 		observe:  observe,
-		probe:    Probe,
+		notice:   notice,
+		probe:    func(ctx context.Context, s Spec) probe.Result { return s.Request().Ask(ctx) },
 		checks:   map[Spec]*check{},
 		answered: make(chan struct{}),
 	}
@@ -87,7 +141,7 @@ func (p *Pool) begin(ctx context.Context) error {
 	if p.ctx != nil {
 		return errors.New("health check pool: already run")
 	}
-	slots := p.Concurrency
+	slots := p.limits.Concurrency
 	if slots <= 0 {
 		slots = DefaultConcurrency
 	}
@@ -131,7 +185,7 @@ func (p *Pool) Update(specs []Spec) error {
 }
 
 func (p *Pool) add(s Spec) {
-	c := &check{status: Status{Verdict: Verdict{Up: s.InitiallyUp}, Since: time.Now()}}
+	c := &check{status: Status{Verdict: Verdict{Up: s.Check().InitiallyUp}, Since: time.Now()}}
 	p.checks[s] = c
 	if p.unanswered == 0 {
 		p.answered = make(chan struct{})
@@ -166,9 +220,9 @@ func (p *Pool) start(s Spec, c *check) {
 	ctx, stop := context.WithCancel(p.ctx)
 	c.stop = stop
 	m := &monitor{
-		schedule: schedule{Spec: s},
-		probe:    p.probeInSlot,
-		report:   func(r Result) { p.record(s, c, r) },
+		schedule: schedule{Check: s.Check()},
+		probe:    func(ctx context.Context) (probe.Result, bool) { return p.probeInSlot(ctx, s) },
+		report:   func(r probe.Result) { p.record(s, c, r) },
 	}
 	p.running.Go(func() {
 		defer stop()
@@ -177,11 +231,11 @@ func (p *Pool) start(s Spec, c *check) {
 }
 
 // probeInSlot probes as soon as fewer than Concurrency others do.
-func (p *Pool) probeInSlot(ctx context.Context, s Spec) (Result, bool) {
+func (p *Pool) probeInSlot(ctx context.Context, s Spec) (probe.Result, bool) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return Result{}, false
+		return probe.Result{}, false
 	}
 	defer func() { <-p.slots }()
 	r := p.probe(ctx, s)
@@ -190,14 +244,14 @@ func (p *Pool) probeInSlot(ctx context.Context, s Spec) (Result, bool) {
 
 // record enters the outcome of an attempt, and tells observe if it changed the
 // state.
-func (p *Pool) record(s Spec, c *check, r Result) {
+func (p *Pool) record(s Spec, c *check, r probe.Result) {
 	p.mu.Lock()
 	if p.checks[s] != c {
 		p.mu.Unlock()
 		return
 	}
 	from := c.status.State
-	c.status = c.status.after(Threshold{Rise: s.Rise, Fall: s.Fall}, r)
+	c.status = c.status.after(Threshold{Rise: s.Check().Rise, Fall: s.Check().Fall}, r)
 	to := c.status.State
 	if from == Unknown && to != Unknown {
 		p.answer()
@@ -234,6 +288,23 @@ func (p *Pool) Answered() <-chan struct{} {
 	defer p.mu.Unlock()
 	return p.answered
 }
+
+// SetLimits changes the bounds; those of probes in flight stay.
+func (p *Pool) SetLimits(l Limits) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limits = l
+}
+
+// Notices returns what is the matter now, the oldest first.
+func (p *Pool) Notices() []Notice { return nil }
+
+// History returns the last results of the check, at most HistoryLength, the
+// oldest first and without transcripts.
+func (p *Pool) History(s Spec) []probe.Result { return nil }
+
+// HistoryLength is how many results are kept of each check.
+const HistoryLength = 20
 
 // Status returns where the check stands, and whether the pool has it.
 func (p *Pool) Status(s Spec) (Status, bool) {

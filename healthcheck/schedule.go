@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 // maxStartDelay bounds how long a new check waits for its first probe.
@@ -11,7 +13,7 @@ const maxStartDelay = time.Second
 // schedule says when a check is due. It has no clock and no timer: whoever
 // waits asks it. An attempt is a probe and its retries.
 type schedule struct {
-	Spec
+	Check
 	began time.Time // of the attempt that is going on
 	tries int       // made in it
 }
@@ -26,7 +28,7 @@ func (s *schedule) startDelay() time.Duration {
 // one is due, and whether the attempt is over: then r, with its tries, is its
 // outcome. A result that is not conclusive ends the attempt: what this host
 // lacks, trying harder does not provide.
-func (s *schedule) next(r *Result) (due time.Time, over bool) {
+func (s *schedule) next(r *probe.Result) (due time.Time, over bool) {
 	if s.tries == 0 {
 		s.began = r.At
 	}

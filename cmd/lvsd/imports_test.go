@@ -14,23 +14,25 @@ const module = "github.com/lvsd/lvsd/"
 // it stands.
 var mayImport = map[string][]string{
 	// The leaves know nothing of lvsd; each can be used by itself.
-	"vrrp":             nil,
-	"healthcheck":      nil,
-	"iptables":         nil,
-	"sysctl":           nil,
-	"command":          nil,
-	"track":            {"command"},
-	"director/ipvs":    nil,
-	"director/netif":   nil,
-	"director/hook":    {"command"},
-	"vrrp/vrrptest":    {"vrrp"},
-	"vrrp/segment":     {"vrrp"},
-	"director/ipvsadm": {"director/ipvs"},
+	"vrrp":              nil,
+	"healthcheck":       {"healthcheck/probe"},
+	"healthcheck/probe": {"command"},
+	"iptables":          nil,
+	"sysctl":            nil,
+	"command":           nil,
+	"track":             {"command"},
+	"director/ipvs":     nil,
+	"director/netif":    nil,
+	"director/hook":     {"command"},
+	"vrrp/vrrptest":     {"vrrp"},
+	"vrrp/segment":      {"vrrp"},
+	"director/ipvsadm":  {"director/ipvs"},
 	// The configuration speaks in the leaves' values and carries nothing out.
-	"config": {"director/ipvs", "director/netif", "healthcheck", "iptables", "track", "vrrp"},
+	"config": {"director/ipvs", "director/netif", "healthcheck", "healthcheck/probe", "iptables", "track", "vrrp"},
 	// The director decides, and is the only writer of the kernel.
 	"director": {
-		"config", "director/hook", "director/ipvs", "director/netif", "healthcheck", "iptables", "sysctl", "track", "vrrp",
+		"config", "director/hook", "director/ipvs", "director/netif", "healthcheck", "healthcheck/probe", "iptables", "sysctl",
+		"track", "vrrp",
 	},
 	"director/control": {"director"},
 	// The doctor looks at what the director would use, and changes nothing.

@@ -1,4 +1,4 @@
-package healthcheck
+package probe
 
 import (
 	"bufio"
@@ -44,9 +44,8 @@ func TestHTTPStatus(t *testing.T) {
 	} {
 		t.Run(test.path+" of "+test.accepted, func(t *testing.T) {
 			hits.Store(0)
-			s := specOf(HTTP, addrPort(server.Listener.Addr()))
-			s.HTTP.Path, s.HTTP.Status = test.path, test.accepted
-			expectResult(t, Probe(t.Context(), s), test.code, test.reason)
+			k := HTTP{Requests: ListOf(HTTPRequest{Path: test.path, Status: test.accepted})}
+			expectResult(t, of(k, addrPort(server.Listener.Addr())).Ask(t.Context()), test.code, test.reason)
 			if n := hits.Load(); n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
@@ -69,9 +68,8 @@ func TestHTTPRequest(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.0 200 fine\r\n\r\n")
 	})
 	for host, want := range map[string]string{"": target.String(), "www.example:8080": "www.example:8080"} {
-		s := specOf(HTTP, target)
-		s.HTTP.Path, s.HTTP.Host = "//ews/check.htm?a=b%20c", host
-		expectResult(t, Probe(t.Context(), s), L7OK, "status 200 fine")
+		k := HTTP{Host: host, Requests: ListOf(HTTPRequest{Path: "//ews/check.htm?a=b%20c", Status: "200"})}
+		expectResult(t, of(k, target).Ask(t.Context()), L7OK, "status 200 fine")
 		request := "GET //ews/check.htm?a=b%20c HTTP/1.1\r\nHost: " + want +
 			"\r\nUser-Agent: lvsd\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 		if diff := cmp.Diff(request, <-requests); diff != "" {
@@ -82,25 +80,24 @@ func TestHTTPRequest(t *testing.T) {
 
 func TestHTTPHost(t *testing.T) {
 	for _, test := range []struct {
-		kind   Kind
+		secure bool
 		target string
 		host   string
 		want   string
 	}{
-		{HTTP, "192.0.2.1:80", "", "192.0.2.1"},
-		{HTTP, "192.0.2.1:443", "", "192.0.2.1:443"},
-		{HTTPS, "192.0.2.1:443", "", "192.0.2.1"},
-		{HTTPS, "192.0.2.1:80", "", "192.0.2.1:80"},
-		{HTTP, "[2001:db8::1]:80", "", "[2001:db8::1]"},
-		{HTTP, "[2001:db8::1]:81", "", "[2001:db8::1]:81"},
-		{HTTP, "[fe80::1%eth0]:80", "", "[fe80::1]"},
-		{HTTP, "[fe80::1%eth0]:81", "", "[fe80::1]:81"},
-		{HTTP, "192.0.2.1:81", "www.example", "www.example"},
+		{false, "192.0.2.1:80", "", "192.0.2.1"},
+		{false, "192.0.2.1:443", "", "192.0.2.1:443"},
+		{true, "192.0.2.1:443", "", "192.0.2.1"},
+		{true, "192.0.2.1:80", "", "192.0.2.1:80"},
+		{false, "[2001:db8::1]:80", "", "[2001:db8::1]"},
+		{false, "[2001:db8::1]:81", "", "[2001:db8::1]:81"},
+		{false, "[fe80::1%eth0]:80", "", "[fe80::1]"},
+		{false, "[fe80::1%eth0]:81", "", "[fe80::1]:81"},
+		{false, "192.0.2.1:81", "www.example", "www.example"},
 	} {
-		s := specOf(test.kind, netip.MustParseAddrPort(test.target))
-		s.HTTP.Host = test.host
-		if got := s.httpHost(); got != test.want {
-			t.Errorf("%s: Host %q, want %q", s, got, test.want)
+		k := HTTP{Secure: test.secure, Host: test.host}
+		if got := k.hostOf(netip.MustParseAddrPort(test.target)); got != test.want {
+			t.Errorf("%s %s: Host %q, want %q", k.Type(), test.target, got, test.want)
 		}
 	}
 	for host, want := range map[string]string{
@@ -149,7 +146,7 @@ func TestHTTPReplies(t *testing.T) {
 				readRequest(conn)
 				_, _ = io.WriteString(conn, test.reply)
 			})
-			expectResult(t, Probe(t.Context(), specOf(HTTP, target)), test.code, test.reason)
+			expectResult(t, of(web, target).Ask(t.Context()), test.code, test.reason)
 		})
 	}
 }
@@ -185,13 +182,13 @@ func TestHTTPHostile(t *testing.T) {
 				conn, err := connectTCP(ctx, target)
 				return countingConn{conn, &read}, err
 			}}
-			expectResult(t, counting.probe(t.Context(), specOf(HTTP, serve(t, test.handle))), test.code, test.reason)
+			expectResult(t, counting.ask(t.Context(), of(web, serve(t, test.handle))), test.code, test.reason)
 			if n := read.Load(); n > maxHTTPReply {
 				t.Errorf("read %d bytes", n)
 			}
 		})
 	}
-	expectResult(t, Probe(t.Context(), specOf(HTTP, refusing(t))), L4CON, "connect: connection refused")
+	expectResult(t, of(web, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 type countingConn struct {
@@ -242,9 +239,8 @@ func TestHTTPS(t *testing.T) {
 		"not verified":              {nil, "www.example", true, L7OK, "status 200 OK", "www.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := specOf(HTTPS, target)
-			s.HTTP.Host, s.HTTP.Insecure = test.host, test.insecure
-			expectResult(t, dialer{roots: test.roots}.probe(t.Context(), s), test.code, test.reason)
+			k := HTTP{Secure: true, Host: test.host, TLS: TLS{Insecure: test.insecure}, Requests: web.Requests}
+			expectResult(t, dialer{roots: test.roots}.ask(t.Context(), of(k, target)), test.code, test.reason)
 			if got := <-names; got != test.wantName {
 				t.Errorf("asked for %q, want %q", got, test.wantName)
 			}
@@ -265,9 +261,7 @@ func TestHTTPSClosedWithoutFarewell(t *testing.T) {
 			readRequest(secure)
 			_, _ = io.WriteString(secure, reply)
 		})
-		s := specOf(HTTPS, target)
-		s.HTTP.Insecure = true
-		if r := Probe(t.Context(), s); r.Code != code {
+		if r := of(anyWeb, target).Ask(t.Context()); r.Code != code {
 			t.Errorf("%q: got %s %q, want %s", reply, r.Code, r.Reason, code)
 		}
 	}
@@ -295,7 +289,7 @@ func TestHTTPSHostile(t *testing.T) {
 		}, "tls: remote error: tls: protocol version not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			expectResult(t, Probe(t.Context(), specOf(HTTPS, serve(t, test.handle))), L6RSP, test.reason)
+			expectResult(t, of(tlsWeb, serve(t, test.handle)).Ask(t.Context()), L6RSP, test.reason)
 		})
 	}
 }

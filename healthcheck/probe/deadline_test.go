@@ -1,4 +1,4 @@
-package healthcheck
+package probe
 
 import (
 	"bufio"
@@ -72,30 +72,30 @@ func TestProbeEndsAtItsTimeout(t *testing.T) {
 		code   Code
 		reason string
 	}{
-		"smtp silent":            {SMTP, silent, L7TOUT, "greeting: timed out"},
-		"smtp drip":              {SMTP, drip(strings.Repeat("2", 1000), second), L7TOUT, "greeting: timed out"},
-		"smtp drip of lines":     {SMTP, drip(strings.Repeat("220-\n", 100), second), L7TOUT, "greeting: timed out"},
-		"smtp late":              {SMTP, drip("220 mx\r\n", 9*second), L7TOUT, "greeting: timed out"},
-		"smtp half a line":       {SMTP, func(c net.Conn) { _, _ = io.WriteString(c, "220 m"); silent(c) }, L7TOUT, "greeting: timed out"},
-		"smtp EHLO not read":     {SMTP, func(c net.Conn) { _, _ = io.WriteString(c, "220 mx\r\n"); <-time.After(time.Hour) }, L7TOUT, "EHLO director.example: timed out"},
-		"smtp EHLO not answered": {SMTP, func(c net.Conn) { answersEHLO(c); silent(c) }, L7TOUT, "EHLO: timed out"},
-		"smtp QUIT not read":     {SMTP, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); <-time.After(time.Hour) }, L7OK, "220 mx"},
-		"smtp QUIT not answered": {SMTP, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); silent(c) }, L7OK, "220 mx"},
-		"http silent":            {HTTP, silent, L7TOUT, "reply: timed out"},
-		"http request not read":  {HTTP, func(net.Conn) { <-time.After(time.Hour) }, L7TOUT, "request: timed out"},
-		"http drip of the head":  {HTTP, afterRequest(drip("HTTP/1.1 200 OK\r\n"+strings.Repeat("X: x\r\n", 1000), second)), L7TOUT, "reply: timed out"},
-		"http drip of interim":   {HTTP, afterRequest(drip(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100), second/10)), L7TOUT, "reply: timed out"},
-		"http drip of the body":  {HTTP, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), second/2)), L7TOUT, "body after status 200 OK: timed out"},
-		"https silent":           {HTTPS, silent, L6TOUT, "tls: timed out"},
-		"https hello not read":   {HTTPS, func(net.Conn) { <-time.After(time.Hour) }, L6TOUT, "tls: timed out"},
-		"https drip":             {HTTPS, drip("\x16\x03\x03\x40\x00"+strings.Repeat("\x02", 1000), second), L6TOUT, "tls: timed out"},
-		"https reply never":      {HTTPS, overTLS(t, silent), L7TOUT, "reply: timed out"},
+		"smtp silent":            {mail, silent, L7TOUT, "greeting: timed out"},
+		"smtp drip":              {mail, drip(strings.Repeat("2", 1000), second), L7TOUT, "greeting: timed out"},
+		"smtp drip of lines":     {mail, drip(strings.Repeat("220-\n", 100), second), L7TOUT, "greeting: timed out"},
+		"smtp late":              {mail, drip("220 mx\r\n", 9*second), L7TOUT, "greeting: timed out"},
+		"smtp half a line":       {mail, func(c net.Conn) { _, _ = io.WriteString(c, "220 m"); silent(c) }, L7TOUT, "greeting: timed out"},
+		"smtp EHLO not read":     {mail, func(c net.Conn) { _, _ = io.WriteString(c, "220 mx\r\n"); <-time.After(time.Hour) }, L7TOUT, "EHLO director.example: timed out"},
+		"smtp EHLO not answered": {mail, func(c net.Conn) { answersEHLO(c); silent(c) }, L7TOUT, "EHLO: timed out"},
+		"smtp QUIT not read":     {mail, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); <-time.After(time.Hour) }, L7OK, "220 mx"},
+		"smtp QUIT not answered": {mail, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); silent(c) }, L7OK, "220 mx"},
+		"http silent":            {web, silent, L7TOUT, "reply: timed out"},
+		"http request not read":  {web, func(net.Conn) { <-time.After(time.Hour) }, L7TOUT, "request: timed out"},
+		"http drip of the head":  {web, afterRequest(drip("HTTP/1.1 200 OK\r\n"+strings.Repeat("X: x\r\n", 1000), second)), L7TOUT, "reply: timed out"},
+		"http drip of interim":   {web, afterRequest(drip(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100), second/10)), L7TOUT, "reply: timed out"},
+		"http drip of the body":  {web, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), second/2)), L7TOUT, "body after status 200 OK: timed out"},
+		"https silent":           {anyWeb, silent, L6TOUT, "tls: timed out"},
+		"https hello not read":   {anyWeb, func(net.Conn) { <-time.After(time.Hour) }, L6TOUT, "tls: timed out"},
+		"https drip":             {anyWeb, drip("\x16\x03\x03\x40\x00"+strings.Repeat("\x02", 1000), second), L6TOUT, "tls: timed out"},
+		"https reply never":      {anyWeb, overTLS(t, silent), L7TOUT, "reply: timed out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := specOf(test.kind, anywhere)
-				s.Timeout, s.HTTP.Insecure = 30*second, true
-				r := piped(t, test.handle).probe(t.Context(), s)
+				s := of(test.kind, anywhere)
+				s.Timeout = 30 * second
+				r := piped(t, test.handle).ask(t.Context(), s)
 				expectResult(t, r, test.code, test.reason)
 				if r.Duration != s.Timeout {
 					t.Errorf("took %v, want %v", r.Duration, s.Timeout)
@@ -111,8 +111,8 @@ func TestConnectEndsAtItsTimeout(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
-		s := specOf(TCP, anywhere)
-		r := d.probe(t.Context(), s)
+		s := of(TCP{}, anywhere)
+		r := d.ask(t.Context(), s)
 		expectResult(t, r, L4TOUT, "connect: timed out")
 		if r.Duration != s.Timeout {
 			t.Errorf("took %v, want %v", r.Duration, s.Timeout)
@@ -127,24 +127,24 @@ func TestSlowAnswerCounts(t *testing.T) {
 		handle func(net.Conn)
 		took   time.Duration
 	}{
-		"smtp teaser": {SMTP, func(conn net.Conn) {
+		"smtp teaser": {mail, func(conn net.Conn) {
 			_, _ = io.WriteString(conn, "220-mx\r\n")
 			<-time.After(6 * time.Second)
 			script(t, "S: 220 mx\nC: EHLO director.example\nS: 250 mx\nC: QUIT\nS: 221 bye")(conn)
 		}, 6 * time.Second},
-		"http drip": {HTTP, afterRequest(func(conn net.Conn) {
+		"http drip": {web, afterRequest(func(conn net.Conn) {
 			drip("HTTP/1.1 204 OK\r\n\r\n", time.Second)(conn)
 		}), 19 * time.Second},
-		"https": {HTTPS, overTLS(t, afterRequest(func(conn net.Conn) {
+		"https": {anyWeb, overTLS(t, afterRequest(func(conn net.Conn) {
 			<-time.After(5 * time.Second)
 			_, _ = io.WriteString(conn, "HTTP/1.1 204 OK\r\n\r\n")
 		})), 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := specOf(test.kind, anywhere)
-				s.Timeout, s.HTTP.Insecure = 20*time.Second, true
-				r := piped(t, test.handle).probe(t.Context(), s)
+				s := of(test.kind, anywhere)
+				s.Timeout = 20 * time.Second
+				r := piped(t, test.handle).ask(t.Context(), s)
 				if !r.OK || r.Duration != test.took {
 					t.Errorf("got %s %q after %v, want success after %v", r.Code, r.Reason, r.Duration, test.took)
 				}
@@ -159,17 +159,17 @@ func TestAbandonedAtOnce(t *testing.T) {
 		kind   Kind
 		handle func(net.Conn)
 	}{
-		"greeting": {SMTP, silent},
-		"drip":     {SMTP, drip(strings.Repeat("2", 1000), 300*time.Millisecond)},
-		"tls":      {HTTPS, silent},
-		"body":     {HTTP, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), time.Millisecond))},
-		"write":    {HTTP, func(net.Conn) { <-time.After(time.Hour) }},
+		"greeting": {mail, silent},
+		"drip":     {mail, drip(strings.Repeat("2", 1000), 300*time.Millisecond)},
+		"tls":      {anyWeb, silent},
+		"body":     {web, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), time.Millisecond))},
+		"write":    {web, func(net.Conn) { <-time.After(time.Hour) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(700*time.Millisecond, cancel)
-				r := piped(t, test.handle).probe(ctx, specOf(test.kind, anywhere))
+				r := piped(t, test.handle).ask(ctx, of(test.kind, anywhere))
 				expectResult(t, r, SOCKERR, "abandoned: context canceled")
 				if r.Duration != 700*time.Millisecond {
 					t.Errorf("took %v, want 700ms", r.Duration)

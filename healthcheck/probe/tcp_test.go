@@ -1,4 +1,4 @@
-package healthcheck
+package probe
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func TestTCP(t *testing.T) {
 		"refused":      {refusing(t), L4CON, "connect: connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Probe(t.Context(), specOf(TCP, test.target))
+			r := of(TCP{}, test.target).Ask(t.Context())
 			expectResult(t, r, test.code, test.reason)
 		})
 	}
@@ -38,7 +38,7 @@ func TestTCPLeavesNoTimeWait(t *testing.T) {
 		_, err := conn.Read(make([]byte, 1))
 		end <- err
 	})
-	expectResult(t, Probe(t.Context(), specOf(TCP, target)), L4OK, "connected")
+	expectResult(t, of(TCP{}, target).Ask(t.Context()), L4OK, "connected")
 	if err := <-end; !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the server sees %v, want a reset", err)
 	}
@@ -48,9 +48,9 @@ func TestTCPLeavesNoTimeWait(t *testing.T) {
 // switched off does.
 func TestTCPWithoutAnswer(t *testing.T) {
 	target := fullListener(t)
-	s := specOf(TCP, target)
+	s := of(TCP{}, target)
 	s.Timeout = 50 * time.Millisecond
-	r := Probe(t.Context(), s)
+	r := s.Ask(t.Context())
 	expectResult(t, r, L4TOUT, "connect: timed out")
 	if r.Duration < s.Timeout {
 		t.Errorf("gave up after %v, want %v", r.Duration, s.Timeout)
@@ -94,7 +94,7 @@ func TestNoDescriptorsIsNoVerdict(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
 		t.Fatal(err)
 	}
-	r := Probe(t.Context(), specOf(TCP, target))
+	r := of(TCP{}, target).Ask(t.Context())
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
@@ -102,11 +102,11 @@ func TestNoDescriptorsIsNoVerdict(t *testing.T) {
 	if r.Conclusive() {
 		t.Error("conclusive")
 	}
-	expectResult(t, Probe(t.Context(), specOf(TCP, target)), L4OK, "connected")
+	expectResult(t, of(TCP{}, target).Ask(t.Context()), L4OK, "connected")
 }
 
-func TestProbeOfUnknownKind(t *testing.T) {
-	expectResult(t, Probe(t.Context(), specOf("ftp", anywhere)), SOCKERR, `unknown kind of check "ftp"`)
+func TestProbeOfNoKind(t *testing.T) {
+	expectResult(t, of(nil, anywhere).Ask(t.Context()), SOCKERR, "no kind of check")
 }
 
 func TestProbeAbandoned(t *testing.T) {
@@ -116,7 +116,7 @@ func TestProbeAbandoned(t *testing.T) {
 		cancel()
 		silent(conn)
 	})
-	r := Probe(ctx, specOf(SMTP, target))
+	r := of(mail, target).Ask(ctx)
 	expectResult(t, r, SOCKERR, "abandoned: context canceled")
 }
 

@@ -1,36 +1,66 @@
-package healthcheck
+package probe
 
 import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 )
 
-// dialogueSMTP hears the greeting, says EHLO, or HELO to a server that does not
-// know EHLO, and takes its leave. What it returns is the greeting.
-func dialogueSMTP(ctx context.Context, d dialer, s Spec) (string, error) {
-	conn, err := d.dial(ctx, s.Target)
+// SMTP speaks with a mail server (RFC 5321). Nothing is ever sent: it leaves
+// before DATA.
+type SMTP struct {
+	// HeloName is the name said in EHLO and HELO; empty is the address literal
+	// of the connection's own end (RFC 5321 4.1.3).
+	HeloName string
+	Security Security
+	TLS      TLS
+	// Username and Password are for AUTH; empty leaves it out.
+	Username, Password string
+	// From and To are the addresses of MAIL FROM and RCPT TO; an empty To leaves
+	// both out, an empty From is the null reverse-path.
+	From, To string
+	// Greeting, Hello, Mail and Recipient list the reply codes that pass, in the
+	// form of a [StatusSet]; empty is 220, 250, 250 and 250-251.
+	Greeting, Hello, Mail, Recipient string
+}
+
+// Type is "smtp".
+func (SMTP) Type() string { return "smtp" }
+
+// Validate returns what is wrong with the options.
+func (k SMTP) Validate() error {
+	if !isWord(k.HeloName) {
+		return fmt.Errorf("helo name %q must be one word of printable ASCII", k.HeloName)
+	}
+	return nil
+}
+
+// ask hears the greeting, says EHLO, or HELO to a server that does not know
+// EHLO, and takes its leave. What it saw is the greeting.
+func (k SMTP) ask(ctx context.Context, d dialer, to netip.AddrPort) (answer, error) {
+	conn, err := d.dial(ctx, to)
 	if err != nil {
-		return "", err
+		return answer{}, err
 	}
 	defer conn.Close()
 	c := smtpClient{conn: conn, replies: bufio.NewReaderSize(conn, maxSMTPLine)}
 	greeting, err := c.expect("greeting", 220)
 	if err == nil {
-		err = c.hello(heloName(s.SMTP, conn.LocalAddr()))
+		err = c.hello(k.heloName(conn.LocalAddr()))
 	}
 	c.quit(err)
-	return greeting.line, err
+	return answer{seen: greeting.line}, err
 }
 
 // heloName is the name to say: the configured one, or the address literal of
 // the own end.
-func heloName(o SMTPOptions, local net.Addr) string {
-	if o.HeloName != "" {
-		return o.HeloName
+func (k SMTP) heloName(local net.Addr) string {
+	if k.HeloName != "" {
+		return k.HeloName
 	}
 	end, err := netip.ParseAddrPort(local.String())
 	switch {

@@ -1,4 +1,4 @@
-package healthcheck
+package probe
 
 import (
 	"context"
@@ -40,6 +40,15 @@ type Result struct {
 	// Reason is what was seen, at most 200 bytes of printable ASCII: it may
 	// quote the server, which is not trusted.
 	Reason string
+	// Weight is what the server says its weight is, if the kind has it say so.
+	Weight Weight
+	// Warning is what is wrong although it does not decide, such as a
+	// certificate that expires soon; printable, empty if there is nothing.
+	Warning string
+	// Transcript is what was said and heard, at most 1 KiB in printable lines
+	// that begin with "> " for what was sent, "< " for what was received and
+	// "* " for what was done.
+	Transcript string
 	// Tries counts the probes this result stands for: more than 1 after
 	// retries.
 	Tries int
@@ -49,6 +58,12 @@ type Result struct {
 // when the probe failed for want of this host's own resources, or was
 // abandoned.
 func (r Result) Conclusive() bool { return r.Code != "" && r.Code != SOCKERR }
+
+// Weight is a real server's weight as it tells it, if Known.
+type Weight struct {
+	Known bool
+	Value int // 0..65535
+}
 
 // maxReason is the longest Reason, in bytes.
 const maxReason = 200

@@ -1,17 +1,21 @@
-package healthcheck
+package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/netip"
 	"time"
 )
 
-// dialer is where the connection of every probe begins. The zero value is the
-// one in use; its fields are for tests.
+// dialer is where the connection of every probe begins.
 type dialer struct {
+	route Route
+	// said takes the dialogue down.
+	said *transcript
+
+	// What follows is for tests, and has its zero value in use.
+
 	// connect opens the connection; nil is the kernel's TCP.
 	connect func(context.Context, netip.AddrPort) (net.Conn, error)
 	// roots are the authorities trusted; nil is the system's.
@@ -36,21 +40,6 @@ func connectTCP(ctx context.Context, target netip.AddrPort) (net.Conn, error) {
 	// A probe is too short for TCP keepalive to matter: save the system calls.
 	d := net.Dialer{KeepAlive: -1}
 	return d.DialContext(ctx, "tcp", target.String())
-}
-
-// startTLS speaks TLS over conn and verifies that the server is name. Closing
-// conn is all there is to closing the result: tls.Conn's own Close waits up to
-// 5 s for a server that does not read.
-func (d dialer) startTLS(conn net.Conn, name string, insecure bool) (net.Conn, error) {
-	secure := tls.Client(conn, &tls.Config{
-		ServerName:         name,
-		RootCAs:            d.roots,
-		InsecureSkipVerify: insecure, //nolint:gosec // the user's word in the file
-	})
-	if err := secure.Handshake(); err != nil {
-		return nil, handshakeFailed(err)
-	}
-	return secure, nil
 }
 
 // boundConn is a connection whose reads and writes end with a context.

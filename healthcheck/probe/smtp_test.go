@@ -1,4 +1,4 @@
-package healthcheck
+package probe
 
 import (
 	"net"
@@ -71,7 +71,7 @@ func TestSMTP(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := serve(t, script(t, test.dialogue))
-			expectResult(t, Probe(t.Context(), specOf(SMTP, target)), test.code, test.reason)
+			expectResult(t, of(mail, target).Ask(t.Context()), test.code, test.reason)
 		})
 	}
 }
@@ -91,21 +91,19 @@ func TestSMTPHostile(t *testing.T) {
 		"long banner is kept": {flood("x" + strings.Repeat("\x07", 900) + "\n"), `greeting: not an SMTP reply: "x\a\a\a\a`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Probe(t.Context(), specOf(SMTP, serve(t, test.handle)))
+			r := of(mail, serve(t, test.handle)).Ask(t.Context())
 			expectResult(t, r, L7RSP, test.reason)
 			if len(r.Reason) > maxReason {
 				t.Errorf("reason of %d bytes", len(r.Reason))
 			}
 		})
 	}
-	expectResult(t, Probe(t.Context(), specOf(SMTP, refusing(t))), L4CON, "connect: connection refused")
+	expectResult(t, of(mail, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 func TestSMTPWithoutName(t *testing.T) {
 	target := serve(t, script(t, "S: 220 mx\nC: EHLO [127.0.0.1]\nS: 250 mx\nC: QUIT\nS: 221 bye"))
-	s := specOf(SMTP, target)
-	s.SMTP.HeloName = ""
-	expectResult(t, Probe(t.Context(), s), L7OK, "220 mx")
+	expectResult(t, of(SMTP{}, target).Ask(t.Context()), L7OK, "220 mx")
 }
 
 func TestHeloName(t *testing.T) {
@@ -118,12 +116,12 @@ func TestHeloName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := heloName(SMTPOptions{}, addr); got != want {
+		if got := (SMTP{}).heloName(addr); got != want {
 			t.Errorf("%s: name %q, want %q", local, got, want)
 		}
 	}
 	pipe, _ := net.Pipe()
-	if got := heloName(SMTPOptions{}, pipe.LocalAddr()); got != "localhost" {
+	if got := (SMTP{}).heloName(pipe.LocalAddr()); got != "localhost" {
 		t.Errorf("no address: name %q, want localhost", got)
 	}
 }
