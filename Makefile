@@ -19,7 +19,11 @@ go_files := $(shell find . -name '*.go' -not -path './build/*') go.mod
 
 export LVSD_BINARY := $(build)/lvsd
 
-.PHONY: help build test unit host vm demo bench-failover bench-instances bench-ipvs bench-plan lint fuzz install tools clean
+# The tests in the virtual machine are two parts that take equally long, for two
+# machines at a time.
+relay_tests := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
+
+.PHONY: help build test unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-plan lint fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,12 +32,13 @@ build: $(build)/lvsd ## build the static binary, build/lvsd
 
 test: install lint tools ## run every test; the last line is the sum
 	@rm -rf $(results)
-	@status=0; \
-	for part in unit host vm; do \
-		echo "== $$part"; $(MAKE) --no-print-directory $$part || status=1; \
-	done; \
+	@status=0; echo "== unit"; \
+	$(MAKE) --no-print-directory unit || status=1; \
+	jobs=2; [ "$$($(build)/vm -where)" = guest ] || jobs=1; \
+	echo "== host, vm-ipvs and vm-relay, $$jobs at a time; each prints when it is done"; \
+	$(MAKE) --no-print-directory --keep-going --jobs=$$jobs --output-sync=target vm-relay vm-ipvs host || status=1; \
 	echo "== sum"; \
-	$(suite) total $(results)/unit $(results)/host $(results)/vm || status=1; \
+	$(suite) total $(results)/unit $(results)/host $(results)/vm-ipvs $(results)/vm-relay || status=1; \
 	exit $$status
 
 unit: tools ## tests of packages by themselves, with the race detector
@@ -41,15 +46,23 @@ unit: tools ## tests of packages by themselves, with the race detector
 		$$(go list ./... | grep -vE '/integration(/lab)?$$')
 
 host: tools ## tests in namespaces of this machine, with the race detector
-	@LVSD_TEST_REQUIRE=$(host_promise) $(suite) -count $(results)/host test -race -parallel 4 -timeout 30m $(host_packages)
+	@echo "== host"; LVSD_TEST_REQUIRE=$(host_promise) $(suite) -count $(results)/host test -race -parallel 4 -timeout 30m $(host_packages)
 
-vm: tools ## tests on a kernel with IPVS, in one boot
+vm: vm-ipvs vm-relay ## tests on a kernel with IPVS
+
+vm-relay: vm-tests
+	@echo "== vm-relay"; LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs $(vm_run) -timeout 40m -- \
+		$(suite) -count $(results)/vm-relay -run '$(relay_tests)' binaries $(build)/tests ./integration
+
+vm-ipvs: vm-tests
+	@echo "== vm-ipvs"; LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs $(vm_run) -timeout 40m -- \
+		$(suite) -count $(results)/vm-ipvs -skip '$(relay_tests)' binaries $(build)/tests $(vm_packages)
+
+vm-tests: tools
 	@rm -rf $(build)/tests && mkdir -p $(build)/tests
 	@for package in $(vm_packages); do \
 		$(static) go test -c -o $(build)/tests/$$(echo $$package | tr / -).test ./$$package || exit 1; \
 	done
-	@LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs \
-		$(vm_run) -timeout 40m -- $(suite) -count $(results)/vm binaries $(build)/tests $(vm_packages)
 
 demo: install tools $(build)/demo ## show the mail relay at work
 	@$(vm_run) -timeout 40m -- $(build)/demo

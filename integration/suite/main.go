@@ -1,9 +1,10 @@
 // Command suite runs tests in whatever way this project needs and prints one
 // result in the manner of go test:
 //
-//	suite [-count FILE] test ARGUMENT ...        go test with the arguments
-//	suite [-count FILE] binaries DIR PACKAGE ... compiled tests, see below
-//	suite total FILE ...                         the sum of the counts
+//	suite [-count FILE] test ARGUMENT ...  go test with the arguments
+//	suite [-count FILE] [-run REGEXP] [-skip REGEXP] binaries DIR PACKAGE ...
+//	                                       compiled tests, see below
+//	suite total FILE ...                   the sum of the counts
 //
 // With binaries, DIR holds the test of each package directory a/b as a-b.test;
 // each is run in its package's directory, as go test does. A package without a
@@ -24,14 +25,21 @@ import (
 
 func main() {
 	count := flag.String("count", "", "write the counts to `FILE`")
+	var pick selection
+	flag.StringVar(&pick.run, "run", "", "of compiled tests, only those that match `REGEXP`")
+	flag.StringVar(&pick.skip, "skip", "", "of compiled tests, not those that match `REGEXP`")
 	flag.Parse()
-	if err := run(os.Stdout, *count, flag.Args()); err != nil {
+	if err := run(os.Stdout, *count, pick, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "suite:", err)
 		os.Exit(1)
 	}
 }
 
-func run(w io.Writer, count string, args []string) error {
+// selection are regular expressions for names of tests, as go test's -run and
+// -skip.
+type selection struct{ run, skip string }
+
+func run(w io.Writer, count string, pick selection, args []string) error {
 	if len(args) < 2 {
 		return errors.New("want test, binaries or total, and what to run")
 	}
@@ -44,7 +52,7 @@ func run(w io.Writer, count string, args []string) error {
 	case "test":
 		err = s.command(exec.Command("go", append([]string{"test", "-json"}, args[1:]...)...))
 	case "binaries":
-		err = s.binaries(args[1], args[2:])
+		err = s.binaries(args[1], args[2:], pick)
 	default:
 		err = fmt.Errorf("unknown command %q", args[0])
 	}
@@ -56,7 +64,7 @@ func run(w io.Writer, count string, args []string) error {
 }
 
 // binaries runs the compiled tests of the packages, one after the other.
-func (s *suite) binaries(dir string, packages []string) error {
+func (s *suite) binaries(dir string, packages []string, pick selection) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -68,7 +76,8 @@ func (s *suite) binaries(dir string, packages []string) error {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		cmd := exec.Command("go", "tool", "test2json", "-t", "-p", pkg, path, "-test.v=test2json", "-test.paniconexit0", "-test.timeout=20m")
+		cmd := exec.Command("go", "tool", "test2json", "-t", "-p", pkg, path, "-test.v=test2json", "-test.paniconexit0",
+			"-test.timeout=20m", "-test.run="+pick.run, "-test.skip="+pick.skip)
 		cmd.Dir = pkg
 		err := s.command(cmd)
 		if !s.done[pkg] {

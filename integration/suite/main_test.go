@@ -80,7 +80,7 @@ func TestResults(t *testing.T) {
 			} {
 				var out strings.Builder
 				file := filepath.Join(dir, way)
-				if err := run(&out, file, args); (err != nil) != c.fails {
+				if err := run(&out, file, selection{}, args); (err != nil) != c.fails {
 					t.Errorf("%s: error %v, want one: %t", way, err, c.fails)
 				}
 				for _, want := range append(c.shows, c.counts+"\n") {
@@ -99,7 +99,7 @@ func TestResults(t *testing.T) {
 func TestBuildFailureIsShown(t *testing.T) {
 	t.Chdir(module(t, "package p\n\nvar x int = nonsense\n"))
 	var out strings.Builder
-	if err := run(&out, "", []string{"test", "./p"}); err == nil {
+	if err := run(&out, "", selection{}, []string{"test", "./p"}); err == nil {
 		t.Error("no error")
 	}
 	if !strings.Contains(out.String(), "undefined: nonsense") || !strings.Contains(out.String(), "0 passed, 1 failed") {
@@ -132,6 +132,28 @@ func TestTotal(t *testing.T) {
 		}
 		if !strings.HasSuffix(out.String(), "\n"+c.last+"\n") {
 			t.Errorf("%v: printed:\n%swant last: %s", c.files, &out, c.last)
+		}
+	}
+}
+
+func TestSelection(t *testing.T) {
+	t.Chdir(module(t, "package p\n\nimport \"testing\"\n\nfunc TestA(*testing.T) {}\nfunc TestB(*testing.T) {}\nfunc TestAB(*testing.T) {}\n"))
+	if out, err := exec.Command("go", "test", "-c", "-o", "bin/p.test", "./p").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for pick, want := range map[selection]string{
+		{}:                      "3 passed",
+		{run: "^TestA$"}:        "1 passed",
+		{skip: "^TestA$"}:       "2 passed",
+		{run: "A", skip: "B"}:   "1 passed",
+		{run: "^TestNoSuch.*$"}: "0 passed",
+	} {
+		var out strings.Builder
+		if err := run(&out, "", pick, []string{"binaries", "bin", "./p"}); err != nil {
+			t.Errorf("%+v: %v", pick, err)
+		}
+		if !strings.Contains(out.String(), want+", 0 failed\n") {
+			t.Errorf("%+v: no %q in:\n%s", pick, want, &out)
 		}
 	}
 }

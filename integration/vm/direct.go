@@ -25,11 +25,17 @@ func ipvsLoaded() bool {
 	return err == nil
 }
 
-// runDirectly runs the program here and returns its exit status.
-func runDirectly(ctx context.Context, args []string) (int, error) {
+// runDirectly runs the program here and returns its exit status. One runs at a
+// time: there is one kernel, whose modules a test may unload.
+func (o options) runDirectly(ctx context.Context, args []string) (int, error) {
+	unlock, err := lock(ctx, o.cache, "here")
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return exit.ExitCode(), nil

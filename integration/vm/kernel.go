@@ -26,6 +26,11 @@ type kernel struct {
 // one it fetches the distribution's. The name of the entry has the package's
 // version. Remove the entry to get a newer kernel.
 func prepareKernel(ctx context.Context, cache string, log *slog.Logger) (kernel, error) {
+	unlock, err := lock(ctx, cache, "kernel")
+	if err != nil {
+		return kernel{}, err
+	}
+	defer unlock()
 	if k, found := newestCached(cache); found {
 		return k, nil
 	}

@@ -32,6 +32,8 @@ const exitFailed = 125
 
 // options are the flags.
 type options struct {
+	// where only tells where a program would run.
+	where         bool
 	cache         string
 	direct        string
 	share         string
@@ -65,8 +67,16 @@ func run(ctx context.Context, log *slog.Logger, args []string) (int, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done after %v", o.timeout))
 	defer cancel()
-	if o.direct == "always" || o.direct == "auto" && canRunDirectly(ctx) {
-		return runDirectly(ctx, program)
+	here := o.direct == "always" || o.direct == "auto" && canRunDirectly(ctx)
+	switch {
+	case o.where && here:
+		fmt.Println("here")
+		return 0, nil
+	case o.where:
+		fmt.Println("guest")
+		return 0, nil
+	case here:
+		return o.runDirectly(ctx, program)
 	}
 	return o.runGuest(ctx, log, program)
 }
@@ -78,6 +88,7 @@ func parse(args []string) (options, []string, error) {
 		cache = os.TempDir()
 	}
 	fs := flag.NewFlagSet("vm", flag.ContinueOnError)
+	fs.BoolVar(&o.where, "where", false, "only print where it would run: here or guest")
 	fs.StringVar(&o.cache, "cache", filepath.Join(cache, "lvsd"), "keep the kernel in `DIR`")
 	fs.StringVar(&o.direct, "direct", "auto", "run on this machine: auto, always or never")
 	fs.StringVar(&o.share, "share", "", "let the guest write to `DIR`")
@@ -90,7 +101,7 @@ func parse(args []string) (options, []string, error) {
 	switch {
 	case o.direct != "auto" && o.direct != "always" && o.direct != "never":
 		return o, nil, fmt.Errorf("-direct %q: want auto, always or never", o.direct)
-	case fs.NArg() == 0:
+	case fs.NArg() == 0 && !o.where:
 		return o, nil, errors.New("no program to run")
 	}
 	if o.share != "" {
