@@ -9,8 +9,9 @@ host_packages := ./integration ./integration/lab
 
 # What each place promises: a test that finds it missing there fails.
 unit_promise := netns,root,process-events,iptables,iptables-nft,iptables-legacy,setpriv
-host_promise := netns,iptables,postfix,keepalived,frr,tcpdump
-vm_promise   := $(host_promise),ipvs,ipvs-sip,ipvsadm,nginx
+peers        := nginx,dovecot,redis,vsftpd,slapd,unbound
+host_promise := netns,iptables,postfix,keepalived,frr,tcpdump,$(peers)
+vm_promise   := $(host_promise),ipvs,ipvs-sip,ipvsadm
 
 vm_run   := $(build)/vm -share $(results)
 suite    := $(build)/suite

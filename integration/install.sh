@@ -12,6 +12,12 @@ ipvsadm ipvsadm
 iptables iptables
 /usr/lib/postfix/sbin/master postfix
 nginx nginx-light
+dovecot dovecot-imapd
+/usr/lib/dovecot/pop3 dovecot-pop3d
+redis-server redis-server
+vsftpd vsftpd
+slapd slapd
+unbound unbound
 tcpdump tcpdump
 conntrack conntrack
 ip iproute2

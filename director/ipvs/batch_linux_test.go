@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -206,5 +208,27 @@ func TestKernelMissing(t *testing.T) {
 	}
 	if !slices.Equal(says, want) {
 		t.Errorf("missing %q, want %q", says, want)
+	}
+}
+
+// The thread comes back from the scratch namespace, whose services go: the first
+// thread of a process could not end instead.
+func TestScratchIsLeft(t *testing.T) {
+	need(t, "ipvs")
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	where := func() string {
+		link, err := os.Readlink("/proc/thread-self/ns/net")
+		fatal(t, err)
+		return link
+	}
+	before, inside := where(), ""
+	want := errors.New("as f says")
+	err := inScratch(func() error {
+		inside = where()
+		return want
+	})
+	if err != want || inside == before || where() != before {
+		t.Errorf("error %v, namespace %s, inside %s, after %s", err, before, inside, where())
 	}
 }

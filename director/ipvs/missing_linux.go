@@ -17,22 +17,15 @@ import (
 // it may not, it looks for the modules, and its second result wraps
 // ErrCannotTell where that leaves something open.
 func Missing(n Needs) ([]error, error) {
-	type result struct {
-		missing []error
-		err     error
+	var missing []error
+	err := inScratch(func() (err error) {
+		missing, err = tryNeeds(n)
+		return err
+	})
+	if errors.Is(err, ErrPermission) {
+		return lookForNeeds(n, hostModules(), err)
 	}
-	done := make(chan result)
-	go func() {
-		// The thread is never given back, and so the namespace goes with it.
-		runtime.LockOSThread()
-		missing, err := tryNeeds(n)
-		done <- result{missing, err}
-	}()
-	r := <-done
-	if errors.Is(r.err, ErrPermission) {
-		return lookForNeeds(n, hostModules(), r.err)
-	}
-	return r.missing, r.err
+	return missing, err
 }
 
 // What is tried is tried at an address that needs no set-up but lo.
@@ -47,12 +40,30 @@ var (
 	}
 )
 
-// tryNeeds tries what is needed in a new network namespace, which it leaves the
-// thread in.
-func tryNeeds(n Needs) ([]error, error) {
-	if err := enterScratch(); err != nil {
-		return nil, err
+// inScratch calls f in a new network namespace with lo up, which ends with it.
+func inScratch(f func() error) error {
+	runtime.LockOSThread()
+	before, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("find the network namespace: %w", err)
 	}
+	defer before.Close()
+	// A thread that stayed behind would have to end, which the first thread of a
+	// process cannot: the namespace would last as long as the process.
+	defer func() {
+		if unix.Setns(int(before.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	if err := enterScratch(); err != nil {
+		return err
+	}
+	return f()
+}
+
+// tryNeeds tries what is needed in an empty network namespace.
+func tryNeeds(n Needs) ([]error, error) {
 	c, err := Open()
 	if errors.Is(err, ErrUnavailable) {
 		return []error{ErrUnavailable}, nil

@@ -30,6 +30,11 @@ const (
 	NeedFRR        Need = "frr"        // another peer: zebra, vrrpd and vtysh
 	NeedNginx      Need = "nginx"      // the web server
 	NeedTcpdump    Need = "tcpdump"    // to capture packets
+	NeedDovecot    Need = "dovecot"    // the mail server's other side: IMAP and POP3
+	NeedRedis      Need = "redis"      // the store
+	NeedVsftpd     Need = "vsftpd"     // the file server
+	NeedSlapd      Need = "slapd"      // the directory server
+	NeedUnbound    Need = "unbound"    // the name server
 )
 
 // Require ends the test when a need is not met: as a failure where the
@@ -72,7 +77,9 @@ func (n Need) check() error {
 		return program(postfixMaster)
 	case NeedFRR:
 		return errors.Join(program(frrZebra), program(frrVRRP), program(frrShell))
-	case NeedKeepalived, NeedNginx, NeedTcpdump:
+	case NeedRedis:
+		return program("redis-server")
+	case NeedKeepalived, NeedNginx, NeedTcpdump, NeedDovecot, NeedVsftpd, NeedSlapd, NeedUnbound:
 		return program(string(n))
 	}
 	return fmt.Errorf("unknown need %q", string(n))
