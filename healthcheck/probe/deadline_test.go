@@ -30,6 +30,9 @@ func piped(t *testing.T, handle func(net.Conn)) dialer {
 	}}
 }
 
+// pause lets some time pass.
+func pause() { <-time.After(time.Millisecond) }
+
 // drip writes text a byte at a time, pause apart, and then goes silent.
 func drip(text string, pause time.Duration) func(net.Conn) {
 	return func(conn net.Conn) {
@@ -52,9 +55,13 @@ func afterRequest(then func(net.Conn)) func(net.Conn) {
 }
 
 func overTLS(t *testing.T, then func(net.Conn)) func(net.Conn) {
+	return overTLSWith(t, nil, then)
+}
+
+func overTLSWith(t *testing.T, protocols []string, then func(net.Conn)) func(net.Conn) {
 	certificate := httptestCertificate(t)
 	return func(conn net.Conn) {
-		then(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+		then(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: protocols}))
 	}
 }
 

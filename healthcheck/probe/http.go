@@ -1,20 +1,11 @@
 package probe
 
 import (
-	"bufio"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"strings"
 )
-
-// maxHTTPReply is how much of a reply is read, head and body, in bytes.
-const maxHTTPReply = 64 << 10
 
 // HTTP asks for pages and looks at what comes.
 type HTTP struct {
@@ -34,24 +25,29 @@ type HTTP struct {
 	// none.
 	Username, Password string
 	// Follow is how many redirects are followed within one request, to the same
-	// target only; 0 takes them as answers.
+	// target only, 0..10; 0 takes them as answers.
 	Follow int
 }
 
 // HTTPRequest is one request and what must come of it.
 type HTTPRequest struct {
-	// Path is the request target, starting with "/".
+	// Path is the request target, starting with "/", or "*" for OPTIONS.
 	Path string
-	// Method is GET unless set.
+	// Method is GET unless set. None has a body.
 	Method string
-	// Headers are added, each "Name: value".
+	// Headers are added, each "Name: value"; those of the same name are in the
+	// place of the probe's own User-Agent and Accept.
 	Headers List[string]
 	// Status lists the accepted status codes in the form of a [StatusSet].
 	Status string
 	// Contains must be in the body, Regex (RE2) match it, NotRegex not; empty is
-	// anything. Digest is of the whole body: "md5:" or "sha256:" and hexadecimal
-	// digits.
-	Contains, Regex, NotRegex, Digest string
+	// anything. They see what comes of the body in the first 64 KiB of the reply:
+	// what is not found in a body that was cut there is a failure that says so.
+	Contains, Regex, NotRegex string
+	// Digest is of the whole body, which then may have 16 MiB: "md5:" or
+	// "sha256:" and hexadecimal digits. It is of the content: chunks are put
+	// together first.
+	Digest string
 }
 
 // Type is "http" or "https".
@@ -62,83 +58,109 @@ func (k HTTP) Type() string {
 	return "http"
 }
 
-// Validate returns what is wrong with the options.
-func (k HTTP) Validate() error {
-	var errs []error
-	if !isWord(k.Host) || strings.ContainsAny(k.Host, "/?#@") {
-		errs = append(errs, fmt.Errorf("host %q must be a name, or a name and a port", k.Host))
-	}
-	if k.Requests.Len() == 0 {
-		errs = append(errs, errors.New("no request"))
-	}
-	for r := range k.Requests.All() {
-		errs = append(errs, r.validate())
-	}
-	return errors.Join(errs...)
-}
-
-func (r HTTPRequest) validate() error {
-	if !strings.HasPrefix(r.Path, "/") || !isWord(r.Path) {
-		return fmt.Errorf("path %q must start with / and be printable ASCII without spaces", r.Path)
-	}
-	_, err := ParseStatus(r.Status)
-	return err
-}
-
-// ask asks for a page over HTTP/1.1, or over TLS, and looks at the
-// status. Redirects are answers, not followed. The body is read, so that a
-// server that stops within it is found out, but only up to maxHTTPReply.
+// ask makes the requests in order. What it saw is the last status.
 //
-// There is one request on a connection of its own, so it goes without
-// http.Transport: that would start goroutines which outlive the probe, and
-// hide which layer failed.
+// Each has a connection of its own and goes without http.Transport: that would
+// start goroutines which outlive the probe, and hide which layer failed.
 func (k HTTP) ask(ctx context.Context, d dialer, to netip.AddrPort) (answer, error) {
-	var last answer
+	var all answer
 	for r := range k.Requests.All() {
-		seen, err := k.get(ctx, d, to, r)
-		if err != nil {
-			return answer{}, err
+		found, err := k.get(ctx, d, to, r)
+		all.seen = found.seen
+		if all.warning == "" {
+			all.warning = found.warning
 		}
-		last.seen = seen
+		if err != nil {
+			return all, err
+		}
 	}
-	return last, nil
+	return all, nil
 }
 
-func (k HTTP) get(ctx context.Context, d dialer, to netip.AddrPort, r HTTPRequest) (string, error) {
-	accepted, err := ParseStatus(r.Status)
+// get makes one request, and what its redirects lead to.
+func (k HTTP) get(ctx context.Context, d dialer, to netip.AddrPort, r HTTPRequest) (answer, error) {
+	want, err := r.expectation()
 	if err != nil {
-		return "", &failure{SOCKERR, err.Error()}
+		return answer{}, &failure{SOCKERR, err.Error()}
 	}
-	bound, err := d.dial(ctx, to)
-	if err != nil {
-		return "", err
-	}
-	defer bound.Close()
-	conn, host := net.Conn(bound), k.hostOf(to)
-	if k.Secure {
-		secure, _, err := d.startTLS(bound, k.TLS, hostName(host))
-		if err != nil {
-			return "", err
+	call := k.call(to, r)
+	for left := k.Follow; ; left-- {
+		found, next, err := k.exchange(ctx, d, to, call, want, left)
+		if err != nil || next == nil {
+			return found, err
 		}
-		conn = secure
+		call = *next
 	}
-	if err := writeRequest(conn, r.Path, host); err != nil {
-		return "", err
-	}
-	return readResponse(conn, accepted)
 }
 
-// hostOf is the Host header: the configured one, or the target, with its port
-// unless that is the scheme's own.
+// exchange carries out call and checks its reply; if that is a redirect to follow,
+// of which there are some left, it returns the call that this leads to.
+func (k HTTP) exchange(ctx context.Context, d dialer, to netip.AddrPort, call httpCall, want expectation, left int) (answer, *httpCall, error) {
+	conn, err := d.dialWeb(ctx, to, k.Secure, k.TLS, call.host, k.protocols()...)
+	if err != nil {
+		return answer{}, nil, err
+	}
+	defer conn.Close()
+	found := answer{warning: conn.warning}
+	call.tell(d.said, k.protocol())
+	reply, err := k.speak(conn, call, want.limit())
+	if err != nil {
+		return found, nil, err
+	}
+	// The body is not closed: that would read it to its end. The connection is.
+	reply.tell(d.said)
+	switch redirect := k.Follow > 0 && reply.isRedirect(); {
+	case redirect && left == 0:
+		return found, nil, &failure{L7STS, fmt.Sprintf("%s, after %d redirects", reply.seen(), k.Follow)}
+	case redirect:
+		next, err := call.redirected(reply, to)
+		return found, next, err
+	}
+	found.seen, err = want.check(reply, d.said)
+	return found, nil, err
+}
+
+func (k HTTP) speak(conn net.Conn, call httpCall, limit int) (httpReply, error) {
+	if k.Version == "2" {
+		return speakHTTP2(conn, call, limit)
+	}
+	return speakHTTP1(conn, call, k.protocol(), limit)
+}
+
+// protocol is the version in the words of a request line.
+func (k HTTP) protocol() string {
+	if k.Version == "" {
+		return "HTTP/1.1"
+	}
+	return "HTTP/" + k.Version
+}
+
+// protocols are those to offer in the TLS handshake. Servers take HTTP/1 from
+// who offers nothing.
+func (k HTTP) protocols() []string {
+	if k.Version == "2" {
+		return []string{"h2"}
+	}
+	return nil
+}
+
+// hostOf is the Host header: the configured one, or the target.
 func (k HTTP) hostOf(to netip.AddrPort) string {
+	if k.Host != "" {
+		return k.Host
+	}
+	return hostHeader(to, k.Secure)
+}
+
+// hostHeader is the target as a Host header, with its port unless that is the
+// scheme's own.
+func hostHeader(to netip.AddrPort, secure bool) string {
 	own := uint16(80)
-	if k.Secure {
+	if secure {
 		own = 443
 	}
 	address := to.Addr().WithZone("") // a zone means nothing to the server
 	switch {
-	case k.Host != "":
-		return k.Host
 	case to.Port() != own:
 		return netip.AddrPortFrom(address, to.Port()).String()
 	case address.Is4():
@@ -147,66 +169,33 @@ func (k HTTP) hostOf(to netip.AddrPort) string {
 	return "[" + address.String() + "]"
 }
 
-func writeRequest(w io.Writer, path, host string) error {
-	_, err := fmt.Fprintf(w, "GET %s HTTP/1.1\r\nHost: %s\r\n"+
-		"User-Agent: lvsd\r\nAccept: */*\r\nConnection: close\r\n\r\n", path, host)
+// webConn is a connection that HTTP is spoken over, with or without TLS.
+type webConn struct {
+	net.Conn
+	bound   *boundConn
+	warning string
+}
+
+// Close closes what carries the connection, which is all there is to it.
+func (c webConn) Close() error { return c.bound.Close() }
+
+// dialWeb connects to target for the host. Where protocols are offered, the
+// server must agree to the first.
+func (d dialer) dialWeb(ctx context.Context, to netip.AddrPort, secure bool, o TLS, host string, protocols ...string) (webConn, error) {
+	bound, err := d.dial(ctx, to)
 	if err != nil {
-		return dialogueFailed("request", err)
+		return webConn{}, err
 	}
-	return nil
-}
-
-func readResponse(r io.Reader, accepted StatusSet) (string, error) {
-	source := &boundedReader{r: r, left: maxHTTPReply}
-	resp, err := readHead(bufio.NewReader(source))
+	if !secure {
+		return webConn{Conn: bound, bound: bound}, nil
+	}
+	conn, warning, err := d.startTLS(bound, o, hostName(host), protocols...)
+	if err == nil && len(protocols) > 0 && conn.ConnectionState().NegotiatedProtocol != protocols[0] {
+		err = &failure{L6RSP, "tls: the server does not agree to " + protocols[0] + " (ALPN)"}
+	}
 	if err != nil {
-		return "", dialogueFailed("reply", cmp.Or(source.err, err))
+		bound.Close()
+		return webConn{}, err
 	}
-	defer resp.Body.Close()
-	seen := "status " + resp.Status
-	if !accepted.Contains(resp.StatusCode) {
-		return "", &failure{L7STS, seen}
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	if err == nil || source.left == 0 || endsByClosing(resp) && errors.Is(err, io.ErrUnexpectedEOF) {
-		return seen, nil
-	}
-	return "", dialogueFailed("body after "+seen, cmp.Or(source.err, err))
-}
-
-// boundedReader ends with an error when as much as left has been read. It keeps
-// the error that ended it: a parser that is left with half a line calls that
-// malformed, and hides that the server stopped.
-type boundedReader struct {
-	r    io.Reader
-	left int
-	err  error
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		b.err = fmt.Errorf("more than %d bytes", maxHTTPReply)
-		return 0, b.err
-	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	b.err = err
-	return n, err
-}
-
-// readHead reads the head of the final response, past interim ones (RFC 9110
-// 15.2).
-func readHead(r *bufio.Reader) (*http.Response, error) {
-	for {
-		resp, err := http.ReadResponse(r, nil)
-		if err != nil || resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
-			return resp, err
-		}
-	}
-}
-
-// endsByClosing reports whether only the end of the connection ends the body.
-// Many servers then close without TLS's farewell, which reads as truncated.
-func endsByClosing(resp *http.Response) bool {
-	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+	return webConn{Conn: conn, bound: bound, warning: warning}, nil
 }

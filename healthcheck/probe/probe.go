@@ -58,8 +58,14 @@ func (r Request) Validate() error {
 	if r.Timeout <= 0 {
 		errs = append(errs, fmt.Errorf("timeout must be positive, got %v", r.Timeout))
 	}
-	return errors.Join(append(errs, r.Route.validate(), r.Kind.Validate())...)
+	if k, ok := r.Kind.(targeted); ok {
+		errs = append(errs, k.validateTarget(r.Target))
+	}
+	return errors.Join(append(errs, r.Route.validate(r.Target.Addr()), r.Kind.Validate())...)
 }
+
+// targeted is a Kind whose options do not go with every target.
+type targeted interface{ validateTarget(netip.AddrPort) error }
 
 // Portless is a Kind that asks no port: that of its target may be 0.
 type Portless interface{ portless() }
@@ -87,7 +93,16 @@ func (d dialer) bounded(ctx context.Context, r Request) (answer, error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	return r.Kind.ask(bounded, d, r.Target)
+	if !r.Route.Toward.IsValid() {
+		return r.Kind.ask(bounded, d, r.Target)
+	}
+	r, err := r.towards()
+	if err != nil {
+		return answer{}, err
+	}
+	d.route = r.Route
+	found, err := r.Kind.ask(bounded, d, r.Target)
+	return found, r.notHeard(err)
 }
 
 // outcome is what a dialogue came to.

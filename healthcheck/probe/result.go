@@ -25,10 +25,15 @@ const (
 	L7STS   Code = "L7STS"   // a proper answer that says no
 	L7TOUT  Code = "L7TOUT"  // answer not complete within the timeout
 	SOCKERR Code = "SOCKERR" // this host could not ask: no verdict
+
+	// Of a program that asks.
+	PROCOK   Code = "PROCOK"   // its exit status is a success
+	PROCERR  Code = "PROCERR"  // it is not, or a signal killed it
+	PROCTOUT Code = "PROCTOUT" // killed: not finished within the timeout
 )
 
 // OK reports whether c is a success.
-func (c Code) OK() bool { return c == L4OK || c == L7OK }
+func (c Code) OK() bool { return c == L4OK || c == L7OK || c == PROCOK }
 
 // Result is the outcome of one probe.
 type Result struct {
@@ -131,10 +136,12 @@ func timedOut(err error) bool {
 }
 
 // localFault reports whether err is for want of this host's own resources:
-// descriptors, memory, or ports to connect from.
+// descriptors, memory, or ports to connect from, or a packet filter of its own
+// that lets nothing out.
 func localFault(err error) bool {
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL,
+		syscall.EADDRINUSE, syscall.EPERM,
 	} {
 		if errors.Is(err, errno) {
 			return true

@@ -1,24 +1,28 @@
 package probe
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/netip"
 )
 
 // SMTP speaks with a mail server (RFC 5321). Nothing is ever sent: it leaves
 // before DATA.
+//
+// A reply of 400 and above that is listed as one that passes ends the dialogue
+// with a success: no more can be asked after it.
 type SMTP struct {
 	// HeloName is the name said in EHLO and HELO; empty is the address literal
 	// of the connection's own end (RFC 5321 4.1.3).
 	HeloName string
+	// Security is when TLS begins; with StartTLS the server must offer it.
 	Security Security
 	TLS      TLS
-	// Username and Password are for AUTH; empty leaves it out.
+	// Username and Password are for AUTH, by the first of PLAIN, LOGIN and
+	// CRAM-MD5 that the server offers; empty leaves it out. They are said over
+	// TLS only, except to this host itself.
 	Username, Password string
 	// From and To are the addresses of MAIL FROM and RCPT TO; an empty To leaves
 	// both out, an empty From is the null reverse-path.
@@ -31,29 +35,72 @@ type SMTP struct {
 // Type is "smtp".
 func (SMTP) Type() string { return "smtp" }
 
-// Validate returns what is wrong with the options.
-func (k SMTP) Validate() error {
-	if !isWord(k.HeloName) {
-		return fmt.Errorf("helo name %q must be one word of printable ASCII", k.HeloName)
-	}
-	return nil
-}
-
 // ask hears the greeting, says EHLO, or HELO to a server that does not know
-// EHLO, and takes its leave. What it saw is the greeting.
+// EHLO, goes on as far as the options say, and takes its leave. What it saw is
+// the greeting.
 func (k SMTP) ask(ctx context.Context, d dialer, to netip.AddrPort) (answer, error) {
+	if err := k.validateTarget(to); err != nil {
+		return answer{}, &failure{SOCKERR, err.Error()}
+	}
 	conn, err := d.dial(ctx, to)
 	if err != nil {
 		return answer{}, err
 	}
 	defer conn.Close()
-	c := smtpClient{conn: conn, replies: bufio.NewReaderSize(conn, maxSMTPLine)}
-	greeting, err := c.expect("greeting", 220)
-	if err == nil {
-		err = c.hello(k.heloName(conn.LocalAddr()))
+	c := &smtpClient{name: k.heloName(conn.LocalAddr()), said: d.said}
+	c.over(conn)
+	found, err := k.converse(c, d, to.Addr().String())
+	if errors.Is(err, errLastReply) {
+		err = nil
 	}
 	c.quit(err)
-	return answer{seen: greeting.line}, err
+	return found, err
+}
+
+// converse is the dialogue up to the leave; server is who the other end is.
+func (k SMTP) converse(c *smtpClient, d dialer, server string) (found answer, err error) {
+	if k.Security == Implicit {
+		if found.warning, err = c.secure(d, k.TLS, server); err != nil {
+			return found, err
+		}
+	}
+	greeting, err := c.expect("greeting", cmp.Or(k.Greeting, "220"))
+	found.seen = greeting.line
+	if err != nil {
+		return found, err
+	}
+	if err := c.hello(k.hello()); err != nil {
+		return found, err
+	}
+	if k.Security == StartTLS {
+		if found.warning, err = c.startTLS(d, k.TLS, server); err != nil {
+			return found, err
+		}
+		if err := c.hello(k.hello()); err != nil {
+			return found, err
+		}
+	}
+	if k.Username != "" {
+		if err := c.authenticate(k.Username, k.Password); err != nil {
+			return found, err
+		}
+	}
+	if k.To == "" {
+		return found, nil
+	}
+	return found, k.transaction(c)
+}
+
+func (k SMTP) hello() string { return cmp.Or(k.Hello, "250") }
+
+// transaction begins to send a mail.
+func (k SMTP) transaction(c *smtpClient) error {
+	c.mail = true
+	if _, err := c.command("MAIL FROM:<"+k.From+">", "MAIL FROM", cmp.Or(k.Mail, "250")); err != nil {
+		return err
+	}
+	_, err := c.command("RCPT TO:<"+k.To+">", "RCPT TO", cmp.Or(k.Recipient, "250-251"))
+	return err
 }
 
 // heloName is the name to say: the configured one, or the address literal of
@@ -70,73 +117,4 @@ func (k SMTP) heloName(local net.Addr) string {
 		return "[" + end.Addr().Unmap().String() + "]"
 	}
 	return "[IPv6:" + end.Addr().WithZone("").String() + "]"
-}
-
-// smtpClient is this end of an SMTP connection.
-type smtpClient struct {
-	conn    io.Writer
-	replies *bufio.Reader
-}
-
-// hello introduces this host. A permanent refusal of EHLO (RFC 5321 3.2) is
-// followed by HELO, and that answer counts.
-func (c smtpClient) hello(name string) error {
-	if err := c.say("EHLO " + name); err != nil {
-		return err
-	}
-	r, err := c.hear("EHLO")
-	if err != nil {
-		return err
-	}
-	if r.code/100 != 5 {
-		return r.require("EHLO", 250)
-	}
-	if err := c.say("HELO " + name); err != nil {
-		return err
-	}
-	_, err = c.expect("HELO", 250)
-	return err
-}
-
-// quit says QUIT if the server still speaks SMTP, and after success waits for
-// the reply, so that the server does not see a connection lost. Nobody's
-// verdict depends on it.
-func (c smtpClient) quit(err error) {
-	var f *failure
-	if errors.As(err, &f) && f.code != L7STS {
-		return
-	}
-	if c.say("QUIT") == nil && err == nil {
-		_, _ = c.hear("QUIT")
-	}
-}
-
-func (c smtpClient) say(line string) error {
-	if _, err := io.WriteString(c.conn, line+"\r\n"); err != nil {
-		return dialogueFailed(line, err)
-	}
-	return nil
-}
-
-func (c smtpClient) hear(step string) (smtpReply, error) {
-	r, err := readSMTPReply(c.replies)
-	if err != nil {
-		return r, dialogueFailed(step, err)
-	}
-	return r, nil
-}
-
-func (c smtpClient) expect(step string, code int) (smtpReply, error) {
-	r, err := c.hear(step)
-	if err != nil {
-		return r, err
-	}
-	return r, r.require(step, code)
-}
-
-func (r smtpReply) require(step string, code int) error {
-	if r.code != code {
-		return &failure{L7STS, step + ": " + r.line}
-	}
-	return nil
 }

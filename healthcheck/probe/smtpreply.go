@@ -15,18 +15,21 @@ const (
 	maxSMTPLines = 100
 )
 
-// smtpReply is a reply of an SMTP server: its code, 200..559, and its first
-// line, code included.
+// smtpReply is a reply of an SMTP server: its code, 200..559, its first line and
+// the rest of them, code included.
 type smtpReply struct {
 	code int
 	line string
+	rest []string
 }
 
 // readSMTPReply reads a whole reply, continuation lines included (RFC 5321
 // 4.2.1): "220-" and "220 ", each with or without text, ended by LF or CR LF.
-// r must have a buffer of maxSMTPLine. It returns io.EOF when the server closed
-// before the reply and io.ErrUnexpectedEOF when it did so within.
-func readSMTPReply(r *bufio.Reader) (smtpReply, error) {
+// r must have a buffer of maxSMTPLine. heard is told of each line, and says how
+// it may be shown, which is also how the reply has it. The error is io.EOF when
+// the server closed before the reply and io.ErrUnexpectedEOF when it did so
+// within.
+func readSMTPReply(r *bufio.Reader, heard func([]byte) string) (smtpReply, error) {
 	var reply smtpReply
 	for n := range maxSMTPLines {
 		line, err := readLine(r)
@@ -37,11 +40,14 @@ func readSMTPReply(r *bufio.Reader) (smtpReply, error) {
 			return smtpReply{}, err
 		}
 		code, last, ok := parseSMTPLine(line)
-		if !ok || n > 0 && code != reply.code {
-			return smtpReply{}, fmt.Errorf("not an SMTP reply: %q", line)
-		}
-		if n == 0 {
-			reply = smtpReply{code, string(line)}
+		text := heard(line)
+		switch {
+		case !ok || n > 0 && code != reply.code:
+			return smtpReply{}, fmt.Errorf("not an SMTP reply: %q", text)
+		case n == 0:
+			reply.code, reply.line = code, text
+		default:
+			reply.rest = append(reply.rest, text)
 		}
 		if last {
 			return reply, nil
@@ -56,7 +62,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, fmt.Errorf("line of more than %d bytes: %q", r.Size(), line[:32])
+		return nil, fmt.Errorf("line of more than %d bytes", r.Size())
 	case errors.Is(err, io.EOF) && len(line) > 0:
 		return nil, io.ErrUnexpectedEOF
 	case err != nil:

@@ -5,35 +5,39 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 )
 
 func reply(r io.Reader) (smtpReply, error) {
-	return readSMTPReply(bufio.NewReaderSize(r, maxSMTPLine))
+	return readSMTPReply(bufio.NewReaderSize(r, maxSMTPLine), func(line []byte) string { return string(line) })
 }
 
 func TestReadSMTPReply(t *testing.T) {
 	long := strings.Repeat("x", maxSMTPLine-len("220 \r\n"))
+	most := slices.Repeat([]string{"220-x"}, maxSMTPLines-1)
+	most[maxSMTPLines-2] = "220 x"
 	for name, test := range map[string]struct {
 		in   string
 		want smtpReply
 	}{
-		"one line":               {"220 mx ESMTP\r\n", smtpReply{220, "220 mx ESMTP"}},
-		"without text":           {"220\r\n", smtpReply{220, "220"}},
-		"without text, space":    {"250 \r\n", smtpReply{250, "250 "}},
-		"without CR":             {"220 mx\n", smtpReply{220, "220 mx"}},
-		"lines":                  {"220-mx\r\n220-wait\r\n220 go\r\n", smtpReply{220, "220-mx"}},
-		"lines without text":     {"250-\r\n250\r\n", smtpReply{250, "250-"}},
-		"longest line":           {"220 " + long + "\r\n", smtpReply{220, "220 " + long}},
-		"most lines":             {strings.Repeat("220-x\r\n", maxSMTPLines-1) + "220 x\r\n", smtpReply{220, "220-x"}},
-		"what follows is not it": {"421 no\r\n250 yes\r\n", smtpReply{421, "421 no"}},
+		"one line":               {"220 mx ESMTP\r\n", smtpReply{220, "220 mx ESMTP", nil}},
+		"without text":           {"220\r\n", smtpReply{220, "220", nil}},
+		"without text, space":    {"250 \r\n", smtpReply{250, "250 ", nil}},
+		"without CR":             {"220 mx\n", smtpReply{220, "220 mx", nil}},
+		"lines":                  {"220-mx\r\n220-wait\r\n220 go\r\n", smtpReply{220, "220-mx", []string{"220-wait", "220 go"}}},
+		"lines without text":     {"250-\r\n250\r\n", smtpReply{250, "250-", []string{"250"}}},
+		"longest line":           {"220 " + long + "\r\n", smtpReply{220, "220 " + long, nil}},
+		"most lines":             {strings.Repeat("220-x\r\n", maxSMTPLines-1) + "220 x\r\n", smtpReply{220, "220-x", most}},
+		"what follows is not it": {"421 no\r\n250 yes\r\n", smtpReply{421, "421 no", nil}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, in := range []io.Reader{strings.NewReader(test.in), iotest.OneByteReader(strings.NewReader(test.in))} {
 				got, err := reply(in)
-				if err != nil || got != test.want {
+				if err != nil || !reflect.DeepEqual(got, test.want) {
 					t.Errorf("got %v, %v; want %v", got, err, test.want)
 				}
 			}
@@ -88,8 +92,12 @@ func FuzzReadSMTPReply(f *testing.F) {
 		if got.code < 200 || got.code > 559 || len(got.line) > maxSMTPLine || strings.Contains(got.line, "\n") {
 			t.Errorf("%q is %v", in, got)
 		}
-		if !bytes.HasPrefix(in, []byte(got.line)) {
-			t.Errorf("%q has first line %q", in, got.line)
+		at := 0
+		for _, line := range append([]string{got.line}, got.rest...) {
+			if !bytes.HasPrefix(in[at:], []byte(line)) {
+				t.Fatalf("%q has line %q", in, line)
+			}
+			at += len(line) + bytes.IndexByte(in[at+len(line):], '\n') + 1
 		}
 	})
 }
