@@ -3,8 +3,8 @@
 // not know IPVS, VRRP, or which virtual services share a target.
 //
 // From the inside out: package probe asks once; [Threshold] turns results into a
-// verdict; [Pool] keeps one check going for each distinct [Spec] and tells of
-// changes.
+// verdict; a schedule says when to ask again; [Pool] keeps one check going for
+// each distinct [Spec] within its [Limits], and tells of changes.
 package healthcheck
 
 import (
@@ -40,7 +40,8 @@ type Check struct {
 	Retries    int
 	RetryDelay time.Duration
 	// Warmup is the time over which first probes are spread at random; 0 is
-	// Interval, but at most a second.
+	// Interval, but at most a second. If Interval is longer, second probes are
+	// spread over that.
 	Warmup time.Duration
 	// Rise and Fall are the consecutive successes and failures that change the
 	// verdict, >= 1; what counts at the start is told at Threshold.
@@ -98,7 +99,7 @@ func (s Spec) Request() probe.Request {
 		r.Route.Mark = s.Mark
 	}
 	if c.Via.IsValid() {
-		r.Target = c.Via
+		r.Target, r.Route.Toward = c.Via, s.Target.Addr()
 	}
 	return r
 }

@@ -4,103 +4,73 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
-// Change tells that the state of a check changed, or the weight that its server
-// tells, or its warning.
-type Change struct {
-	Spec     Spec
-	From, To State
-	// Weight is the one in force now, Warning what is wrong beside.
-	Weight  probe.Weight
-	Warning string
-	// Result is what decided it.
-	Result probe.Result
-}
-
-// Notice is something that the pool as a whole wants known: what began, or, if
-// Over, that it ended.
-type Notice struct {
-	Kind NoticeKind
-	Text string
-	Over bool
-	At   time.Time
-}
-
-// NoticeKind is what a Notice is about.
-type NoticeKind string
-
-// The kinds of Notice.
-const (
-	// Delayed: probes wait, because too many are in flight or this host has no
-	// descriptors left.
-	Delayed NoticeKind = "delayed"
-	// Held: so many checks began to fail at once that this host is suspected;
-	// verdicts stay.
-	Held NoticeKind = "held"
-	// Starved: this host was too busy to tell who is slow, itself or a server;
-	// what timed out meanwhile does not count.
-	Starved NoticeKind = "starved"
-)
-
-// Limits are the bounds of a Pool.
-type Limits struct {
-	// Concurrency bounds the probes in flight, PerHost those to one address.
-	// More are delayed, never failed: a probe's timeout starts when it does. 0
-	// is the default.
-	Concurrency, PerHost int
-	OwnFault             OwnFault
-}
-
-// The defaults of Limits.
-const (
-	DefaultConcurrency = 4096
-	DefaultPerHost     = 64
-)
-
-// OwnFault is when failures are rather this host's fault than the servers'.
-type OwnFault struct {
-	// Percent, 1..100: when so many of the checks whose verdict is up began to
-	// fail together, no verdict goes down. 0 is never.
-	Percent int
-	// Minimum is how many checks there must be.
-	Minimum int
-	// Hold bounds how long verdicts are held; after that they count. 0 has no
-	// bound.
-	Hold time.Duration
-}
-
 // Pool keeps one check going for each distinct Spec. Its methods may be called
-// from any goroutine, and from observe.
+// from any goroutine, and from observe and notice.
+//
+// One goroutine, the loop, knows from an agenda what is due and begins the
+// probes for which a gate has room. Probes that only connect share a
+// [probe.Connector]; each other has a goroutine while it is in flight. A check
+// that waits for its next probe is an entry of the agenda and nothing else.
 type Pool struct {
-	limits  Limits
 	observe func(Change)
 	notice  func(Notice)
-	probe   func(context.Context, Spec) probe.Result
-	slots   chan struct{}
 	running sync.WaitGroup
+	wake    chan struct{} // rouses the loop
+	began   time.Time     // Run
 
-	// mu guards what follows. It is not held while observe or probe runs.
+	// connector is nil if there is none.
+	connector *probe.Connector
+	// ask is for tests, in place of the connector as well; nil asks in earnest.
+	ask func(context.Context, Spec) probe.Result
+	// woken is for tests: it is called when the loop woke.
+	woken func()
+
+	// mu guards what follows. It is not held while observe, notice or ask runs.
 	mu     sync.Mutex
 	ctx    context.Context // of Run; nil before
 	over   bool            // Run only waits now: no check may start
 	checks map[Spec]*check
+	agenda agenda
+	gate   gate
+	busy   busy
+	fault  ownFault
+	board  board
+	wakes  time.Time // when the loop will by itself; zero while it does not sleep
 	// unanswered counts the checks without a conclusive result; answered is
 	// closed while there are none.
 	unanswered int
 	answered   chan struct{}
 }
 
-// check is one Spec of a Pool. Once removed, it is no longer in the map and its
-// results are dropped.
+// check is one Spec of a Pool. At any time it is in the agenda because its next
+// probe is due later, in the gate because it is due, or in flight: then it is in
+// the agenda if it has a connection, for the time when that has had its time.
 type check struct {
-	status Status
-	stop   context.CancelFunc // nil until Run
+	spec     Spec
+	status   Status
+	warning  string // in force
+	history  history
+	schedule schedule
+	witness  witness
+
+	at    time.Time // for which the agenda has it or last had it
+	place int       // in the agenda; 0 is not
+	next  *check    // in the gate's queue
+
+	connection probe.Connection   // the zero Connection is none
+	stop       context.CancelFunc // of a probe in flight in a goroutine; else nil
+	// removed says that it is no longer in the map: its results are dropped.
+	removed bool
 }
+
+func (c *check) address() netip.Addr { return c.spec.Target.Addr() }
 
 // NewPool returns a Pool without checks. When a check's state changes, observe
 // is called after Status shows the change. It must not block, as checks wait for
@@ -109,10 +79,12 @@ type check struct {
 // change.
 func NewPool(limits Limits, observe func(Change), notice func(Notice)) *Pool {
 	p := &Pool{
-		limits:   limits,
 		observe:  observe,
 		notice:   notice,
-		probe:    func(ctx context.Context, s Spec) probe.Result { return s.Request().Ask(ctx) },
+		wake:     make(chan struct{}, 1),
+		woken:    func() {},
+		gate:     gate{limits: limits, hosts: map[netip.Addr]host{}},
+		fault:    ownFault{limits: limits.OwnFault},
 		checks:   map[Spec]*check{},
 		answered: make(chan struct{}),
 	}
@@ -120,42 +92,9 @@ func NewPool(limits Limits, observe func(Change), notice func(Notice)) *Pool {
 	return p
 }
 
-// Run carries out the checks until ctx ends, and returns nil when the last
-// probe is over; those in flight are abandoned. A Pool runs once: the error is
-// that of a second call.
-func (p *Pool) Run(ctx context.Context) error {
-	if err := p.begin(ctx); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	p.mu.Lock()
-	p.over = true
-	p.mu.Unlock()
-	p.running.Wait()
-	return nil
-}
-
-func (p *Pool) begin(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ctx != nil {
-		return errors.New("health check pool: already run")
-	}
-	slots := p.limits.Concurrency
-	if slots <= 0 {
-		slots = DefaultConcurrency
-	}
-	p.slots = make(chan struct{}, slots)
-	p.ctx = ctx
-	for s, c := range p.checks {
-		p.start(s, c)
-	}
-	return nil
-}
-
 // Update makes specs, which may repeat, the checks of the pool. A check that
 // was there goes on with its state, history and schedule; a new one starts
-// within a second; one that is missing is stopped. If a spec is not valid,
+// within its warm-up; one that is missing is stopped. If a spec is not valid,
 // nothing changes and the error names all that are not.
 func (p *Pool) Update(specs []Spec) error {
 	want := make(map[Spec]bool, len(specs))
@@ -173,7 +112,7 @@ func (p *Pool) Update(specs []Spec) error {
 	defer p.mu.Unlock()
 	for s, c := range p.checks {
 		if !want[s] {
-			p.remove(s, c)
+			p.remove(c)
 		}
 	}
 	for s := range want {
@@ -181,23 +120,38 @@ func (p *Pool) Update(specs []Spec) error {
 			p.add(s)
 		}
 	}
+	p.rouse()
 	return nil
 }
 
 func (p *Pool) add(s Spec) {
-	c := &check{status: Status{Verdict: Verdict{Up: s.Check().InitiallyUp}, Since: time.Now()}}
+	c := &check{spec: s, witness: witness{address: s.Target.Addr()}}
+	c.status = Status{Verdict: Verdict{Up: s.Check().InitiallyUp}, Since: time.Now()}
 	p.checks[s] = c
 	if p.unanswered == 0 {
 		p.answered = make(chan struct{})
 	}
 	p.unanswered++
-	p.start(s, c)
+	p.start(c)
 }
 
-func (p *Pool) remove(s Spec, c *check) {
-	delete(p.checks, s)
+// start puts c on the agenda if the pool runs.
+func (p *Pool) start(c *check) {
+	if p.ctx != nil && !p.over {
+		p.agenda.put(c, c.schedule.start(c.spec.Check(), time.Now()))
+	}
+}
+
+func (p *Pool) remove(c *check) {
+	delete(p.checks, c.spec)
+	c.removed = true
+	p.agenda.remove(c)
+	p.fault.remove(&c.witness, time.Now())
 	if c.stop != nil {
 		c.stop()
+	}
+	if c.connection != (probe.Connection{}) && p.connector.Abandon(c.connection) {
+		p.gate.leave(c)
 	}
 	if c.status.State == Unknown {
 		p.answer()
@@ -209,56 +163,6 @@ func (p *Pool) answer() {
 	p.unanswered--
 	if p.unanswered == 0 {
 		close(p.answered)
-	}
-}
-
-// start starts the check if the pool runs.
-func (p *Pool) start(s Spec, c *check) {
-	if p.ctx == nil || p.over {
-		return
-	}
-	ctx, stop := context.WithCancel(p.ctx)
-	c.stop = stop
-	m := &monitor{
-		schedule: schedule{Check: s.Check()},
-		probe:    func(ctx context.Context) (probe.Result, bool) { return p.probeInSlot(ctx, s) },
-		report:   func(r probe.Result) { p.record(s, c, r) },
-	}
-	p.running.Go(func() {
-		defer stop()
-		m.run(ctx)
-	})
-}
-
-// probeInSlot probes as soon as fewer than Concurrency others do.
-func (p *Pool) probeInSlot(ctx context.Context, s Spec) (probe.Result, bool) {
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return probe.Result{}, false
-	}
-	defer func() { <-p.slots }()
-	r := p.probe(ctx, s)
-	return r, ctx.Err() == nil
-}
-
-// record enters the outcome of an attempt, and tells observe if it changed the
-// state.
-func (p *Pool) record(s Spec, c *check, r probe.Result) {
-	p.mu.Lock()
-	if p.checks[s] != c {
-		p.mu.Unlock()
-		return
-	}
-	from := c.status.State
-	c.status = c.status.after(Threshold{Rise: s.Check().Rise, Fall: s.Check().Fall}, r)
-	to := c.status.State
-	if from == Unknown && to != Unknown {
-		p.answer()
-	}
-	p.mu.Unlock()
-	if from != to {
-		p.observe(Change{Spec: s, From: from, To: to, Result: r})
 	}
 }
 
@@ -276,6 +180,7 @@ func (p *Pool) Seed(s Spec, up bool) error {
 	}
 	if c.status.State == Unknown {
 		c.status.Verdict = Verdict{Up: up, Inherited: true}
+		p.fault.verdict(&c.witness, c.status.Verdict, time.Now())
 	}
 	return nil
 }
@@ -289,22 +194,35 @@ func (p *Pool) Answered() <-chan struct{} {
 	return p.answered
 }
 
-// SetLimits changes the bounds; those of probes in flight stay.
+// SetLimits changes the bounds; probes in flight go on.
 func (p *Pool) SetLimits(l Limits) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limits = l
+	p.gate.setLimits(l)
+	p.fault.setLimits(l.OwnFault, time.Now())
+	p.rouse()
 }
 
 // Notices returns what is the matter now, the oldest first.
-func (p *Pool) Notices() []Notice { return nil }
-
-// History returns the last results of the check, at most HistoryLength, the
-// oldest first and without transcripts.
-func (p *Pool) History(s Spec) []probe.Result { return nil }
+func (p *Pool) Notices() []Notice {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.board.notices()
+}
 
 // HistoryLength is how many results are kept of each check.
 const HistoryLength = 20
+
+// History returns the last results of the check, at most HistoryLength, the
+// oldest first and without transcripts.
+func (p *Pool) History(s Spec) []probe.Result {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.checks[s]; c != nil {
+		return c.history.results()
+	}
+	return nil
+}
 
 // Status returns where the check stands, and whether the pool has it.
 func (p *Pool) Status(s Spec) (Status, bool) {

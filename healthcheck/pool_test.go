@@ -15,26 +15,27 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 func TestPoolSchedule(t *testing.T) {
 	for name, test := range map[string]struct {
-		answer  func(context.Context, Spec, int) Code
+		answer  func(context.Context, Spec, int) probe.Code
 		retries int
 		want    []time.Duration
 	}{
-		"interval from start to start": {after(2*time.Second, L4OK), 0, seconds(0, 5, 10, 15, 20)},
-		"longer than the interval":     {after(8*time.Second, L4OK), 0, seconds(0, 8, 16)},
-		"retries within the attempt":   {inTurn(L4CON), 2, seconds(0, 1, 2, 5, 6, 7, 10, 11, 12, 15, 16, 17, 20, 21, 22)},
-		"a retry that succeeds":        {inTurn(L4CON, L4OK), 2, seconds(0, 1, 5, 10, 15, 20)},
+		"interval from start to start": {after(2*time.Second, probe.L4OK), 0, seconds(0, 5, 10, 15, 20)},
+		"longer than the interval":     {after(8*time.Second, probe.L4OK), 0, seconds(0, 8, 16)},
+		"retries within the attempt":   {inTurn(probe.L4TOUT), 2, seconds(0, 1, 2, 5, 6, 7, 10, 11, 12, 15, 16, 17, 20, 21, 22)},
+		"a retry that succeeds":        {inTurn(probe.L4TOUT, probe.L4OK), 2, seconds(0, 1, 5, 10, 15, 20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := server(1)
-				s.Retries = test.retries
+				s := server(1, func(c *Check) { c.Retries = test.retries })
 				r := newRig(t, test.answer, s)
 				r.run()
-				r.after(23*time.Second + maxStartDelay)
+				r.after(23*time.Second + warmup)
 				starts := r.gaps(s)
 				starts = slices.DeleteFunc(starts, func(d time.Duration) bool { return d > 23*time.Second })
 				if diff := cmp.Diff(test.want, starts); diff != "" {
@@ -45,38 +46,13 @@ func TestPoolSchedule(t *testing.T) {
 	}
 }
 
-func TestPoolSpreadsStarts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var specs []Spec
-		for n := range 200 {
-			specs = append(specs, server(n))
-		}
-		r := newRig(t, nil, specs...)
-		r.run()
-		r.after(maxStartDelay)
-		var tenths [10]int
-		for _, s := range specs {
-			starts := r.starts(s)
-			if len(starts) != 1 {
-				t.Fatalf("%v: %d probes in the first %v", s, len(starts), maxStartDelay)
-			}
-			tenths[starts[0]*10/maxStartDelay]++
-		}
-		for i, n := range tenths {
-			if n == 0 || n > 60 {
-				t.Errorf("%d of 200 checks start in tenth %d", n, i)
-			}
-		}
-	})
-}
-
 func TestPoolRiseAndFall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := server(1) // rise 2, fall 3
-		r := newRig(t, inTurn(L4OK, L4CON, L4CON, L4OK, L4CON, L4CON, L4TOUT, L4CON, L4OK, L4CON, L4OK, L4OK), s)
+		r := newRig(t, inTurn(probe.L4OK, probe.L4CON, probe.L4CON, probe.L4OK, probe.L4CON, probe.L4CON, probe.L4TOUT, probe.L4CON, probe.L4OK, probe.L4CON, probe.L4OK, probe.L4OK), s)
 		r.expectVerdict(s, Verdict{})
 		r.run()
-		r.after(maxStartDelay)
+		r.after(warmup)
 		r.expectVerdict(s, Verdict{State: Up, Up: true})
 		r.after(5 * 5 * time.Second)
 		r.expectVerdict(s, Verdict{State: Up, Up: true, Streak: 2})
@@ -87,7 +63,7 @@ func TestPoolRiseAndFall(t *testing.T) {
 		r.expectChanges("unknown -> up L4OK", "up -> down L4TOUT", "down -> up L4OK")
 
 		status, _ := r.Status(s)
-		if status.Successes != 5 || status.Failures != 7 || status.Last.Code != L4OK || status.LastFailure.Code != L4CON {
+		if status.Successes != 5 || status.Failures != 7 || status.Last.Code != probe.L4OK || status.LastFailure.Code != probe.L4CON {
 			t.Errorf("status %+v", status)
 		}
 		if want := since.Add(25 * time.Second); !status.Since.Equal(want) {
@@ -98,11 +74,10 @@ func TestPoolRiseAndFall(t *testing.T) {
 
 func TestPoolWithoutVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := server(1)
-		s.Fall, s.Retries = 1, 3
-		r := newRig(t, inTurn(SOCKERR, SOCKERR, L4OK, SOCKERR), s)
+		s := server(1, func(c *Check) { c.Fall, c.Retries = 1, 3 })
+		r := newRig(t, inTurn(probe.SOCKERR, probe.SOCKERR, probe.L4OK, probe.SOCKERR), s)
 		r.run()
-		r.after(5*time.Second + maxStartDelay)
+		r.after(5*time.Second + warmup)
 		r.expectVerdict(s, Verdict{})
 		if r.answered() {
 			t.Error("answered by results that are not conclusive")
@@ -111,7 +86,7 @@ func TestPoolWithoutVerdict(t *testing.T) {
 		r.expectVerdict(s, Verdict{State: Up, Up: true})
 		r.expectChanges("unknown -> up L4OK")
 		status, _ := r.Status(s)
-		if status.Inconclusive < 5 || status.Failures != 0 || status.Last.Code != SOCKERR {
+		if status.Inconclusive < 5 || status.Failures != 0 || status.Last.Code != probe.SOCKERR {
 			t.Errorf("status %+v", status)
 		}
 	})
@@ -119,9 +94,9 @@ func TestPoolWithoutVerdict(t *testing.T) {
 
 func TestPoolSeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		up, hoped, down := server(1), server(2), server(3)
-		hoped.InitiallyUp, down.InitiallyUp = true, true
-		r := newRig(t, inTurn(L4CON), up, hoped, down)
+		hope := func(c *Check) { c.InitiallyUp = true }
+		up, hoped, down := server(1), server(2, hope), server(3, hope)
+		r := newRig(t, inTurn(probe.L4CON), up, hoped, down)
 		for s, verdict := range map[Spec]bool{up: true, down: false} {
 			if err := r.Seed(s, verdict); err != nil {
 				t.Error(err)
@@ -134,7 +109,7 @@ func TestPoolSeed(t *testing.T) {
 			t.Error("answered by a seed")
 		}
 		r.run()
-		r.after(maxStartDelay)
+		r.after(warmup)
 		if !r.answered() {
 			t.Error("not answered")
 		}
@@ -156,12 +131,12 @@ func TestPoolSeed(t *testing.T) {
 func TestPoolUpdateKeepsWhatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stays, goes, comes := server(1), server(2), server(3)
-		r := newRig(t, inTurn(L4OK, L4CON), stays, goes, stays)
+		r := newRig(t, inTurn(probe.L4OK, probe.L4CON), stays, goes, stays)
 		if n := len(r.All()); n != 2 {
 			t.Errorf("%d checks, want one for each distinct spec", n)
 		}
 		r.run()
-		r.after(5*time.Second + maxStartDelay)
+		r.after(5*time.Second + warmup)
 		before, _ := r.Status(stays)
 		if before.Streak != 1 || before.State != Up {
 			t.Fatalf("verdict %+v", before.Verdict)
@@ -192,12 +167,12 @@ func TestPoolUpdateKeepsWhatStays(t *testing.T) {
 }
 
 func TestPoolUpdateRefusesAll(t *testing.T) {
-	pool := NewPool(func(Change) {})
+	pool := NewPool(Limits{}, func(Change) {}, func(Notice) {})
 	if err := pool.Update([]Spec{server(1)}); err != nil {
 		t.Fatal(err)
 	}
-	lame, mute := server(2), server(3)
-	lame.Interval, mute.Timeout = 0, 0
+	lame := server(2, func(c *Check) { c.Interval = 0 })
+	mute := server(3, func(c *Check) { c.Timeout = 0 })
 	err := pool.Update([]Spec{server(4), lame, mute, lame})
 	if err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("error %v, want one with a line for each spec that is not valid", err)
@@ -210,11 +185,11 @@ func TestPoolUpdateRefusesAll(t *testing.T) {
 func TestPoolAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := server(2)
-		r := newRig(t, func(ctx context.Context, s Spec, n int) Code {
+		r := newRig(t, func(ctx context.Context, s Spec, n int) probe.Code {
 			if s == slow {
-				return after(20*time.Second, L4OK)(ctx, s, n)
+				return after(20*time.Second, probe.L4OK)(ctx, s, n)
 			}
-			return L4CON
+			return probe.L4CON
 		})
 		if !r.answered() {
 			t.Error("an empty pool waits for an answer")
@@ -249,23 +224,21 @@ func TestPoolConcurrencyDelays(t *testing.T) {
 		var flying, most atomic.Int32
 		var specs []Spec
 		for n := range 10 {
-			s := server(n)
-			s.Interval = time.Minute
-			specs = append(specs, s)
+			specs = append(specs, server(n, func(c *Check) { c.Interval = time.Minute }))
 		}
-		r := newRig(t, func(ctx context.Context, s Spec, n int) Code {
+		r := newRig(t, func(ctx context.Context, s Spec, n int) probe.Code {
 			most.Store(max(most.Load(), flying.Add(1)))
 			defer flying.Add(-1)
-			return after(2*time.Second, L4OK)(ctx, s, n)
+			return after(2*time.Second, probe.L4OK)(ctx, s, n)
 		}, specs...)
-		r.Concurrency = 3
+		r.SetLimits(Limits{Concurrency: 3})
 		r.run()
-		r.after(8*time.Second + maxStartDelay)
+		r.after(8*time.Second + warmup)
 		if n := most.Load(); n != 3 {
 			t.Errorf("%d probes at once, want 3", n)
 		}
 		for s, status := range r.All() {
-			if status.Successes != 1 || status.Last.Duration != 2*time.Second {
+			if status.Successes == 0 || status.Last.Duration != 2*time.Second {
 				t.Errorf("%v: status %+v", s, status)
 			}
 		}
@@ -276,8 +249,8 @@ func TestPoolConcurrencyDelays(t *testing.T) {
 // end, and neither counts.
 func TestPoolStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, after(time.Hour, L4CON), server(1), server(2), server(3))
-		r.Concurrency = 1
+		r := newRig(t, after(time.Hour, probe.L4CON), server(1), server(2), server(3))
+		r.SetLimits(Limits{Concurrency: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, cancel)
 		start := time.Now()
@@ -289,7 +262,7 @@ func TestPoolStop(t *testing.T) {
 		}
 		r.expectChanges()
 		for s, status := range r.All() {
-			if status.Last != (Result{}) {
+			if status.Last != (probe.Result{}) {
 				t.Errorf("%v: result %+v", s, status.Last)
 			}
 		}
@@ -307,9 +280,9 @@ func TestPoolStop(t *testing.T) {
 func TestPoolStopsRemovedProbeAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan time.Time, 1)
-		r := newRig(t, func(ctx context.Context, s Spec, n int) Code {
+		r := newRig(t, func(ctx context.Context, s Spec, n int) probe.Code {
 			defer func() { ended <- time.Now() }()
-			return after(time.Hour, L4OK)(ctx, s, n)
+			return after(time.Hour, probe.L4OK)(ctx, s, n)
 		}, server(1))
 		r.run()
 		r.after(time.Minute)
@@ -326,12 +299,12 @@ func TestPoolStopsRemovedProbeAtOnce(t *testing.T) {
 func TestPoolRemovesWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		holds, waits := server(1), server(2)
-		r := newRig(t, after(time.Minute, L4OK), holds)
-		r.Concurrency = 1
+		r := newRig(t, after(time.Minute, probe.L4OK), holds)
+		r.SetLimits(Limits{Concurrency: 1})
 		r.run()
-		r.after(2 * time.Second)
+		r.after(warmup)
 		r.update(holds, waits)
-		r.after(2 * time.Second)
+		r.after(warmup)
 		r.update(holds)
 		r.after(5 * time.Minute)
 		if n := len(r.starts(waits)); n != 0 {
@@ -345,16 +318,24 @@ func TestPoolRemovesWhatWaits(t *testing.T) {
 func TestPoolDropsResultOfRemovedCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := server(1)
-		r := newRig(t, nil, s)
-		removed := r.checks[s]
-		for range 2 {
-			r.update()
-			r.record(s, removed, Result{Code: L4OK, OK: true})
-			r.update(s)
-			r.record(s, removed, Result{Code: L4OK, OK: true})
-		}
+		began := make(chan chan probe.Code)
+		r := newRig(t, func(context.Context, Spec, int) probe.Code {
+			end := make(chan probe.Code)
+			began <- end
+			return <-end // whatever becomes of the context
+		}, s)
+		r.run()
+		removed := <-began
+		r.update()
+		r.update(s)
+		successor := <-began
+		removed <- probe.L4OK
+		synctest.Wait()
 		r.expectVerdict(s, Verdict{})
-		r.expectChanges()
+		successor <- probe.L4CON
+		synctest.Wait()
+		r.expectChanges("unknown -> down L4CON")
+		r.update()
 	})
 }
 
@@ -393,20 +374,19 @@ func TestPoolAgainstServers(t *testing.T) {
 		_, _ = io.WriteString(conn, "250 mx\r\n")
 		_, _ = conn.Read(make([]byte, 100))
 	})
-	flapping := quick(specOf(SMTP, good))
-	flapping.Timeout = time.Minute
+	flapping := specOf(mail, good, quick, func(c *Check) { c.Timeout = time.Minute })
 	specs := []Spec{flapping}
-	for kind := range kinds {
+	for _, kind := range []probe.Kind{probe.TCP{}, mail, web, tlsWeb} {
 		for _, target := range []netip.AddrPort{serve(t, silent), serve(t, flood("x")), refusing(t), fullListener(t)} {
-			specs = append(specs, quick(specOf(kind, target)))
+			specs = append(specs, specOf(kind, target, quick))
 		}
 	}
 	changes := make(chan Change, 1000)
-	pool := NewPool(func(c Change) {
+	pool := NewPool(Limits{}, func(c Change) {
 		if c.Spec == flapping {
 			changes <- c
 		}
-	})
+	}, func(Notice) {})
 	if err := pool.Update(specs); err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +407,7 @@ func TestPoolAgainstServers(t *testing.T) {
 	}
 	<-pool.Answered()
 	for s, status := range pool.All() {
-		if s.Kind != TCP && s != flapping && status.Up {
+		if s.Type() != "tcp" && s != flapping && status.Up {
 			t.Errorf("%v is up: %+v", s, status.Last)
 		}
 	}
@@ -438,10 +418,9 @@ func TestPoolAgainstServers(t *testing.T) {
 	expectNoGoroutines(t)
 }
 
-// quick makes s a check that soon gives up on a server that stalls.
-func quick(s Spec) Spec {
-	s.Interval, s.Timeout = 10*time.Millisecond, 2*time.Second
-	return s
+// quick makes c a check that soon gives up on a server that stalls.
+func quick(c *Check) {
+	c.Interval, c.Timeout = 10*time.Millisecond, 2*time.Second
 }
 
 // expectNoGoroutines fails the test if a goroutine of this package's own code
@@ -450,7 +429,7 @@ func expectNoGoroutines(t *testing.T) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	own := regexp.MustCompile(`healthcheck\.(\(\*(monitor|Pool|boundConn)\)|dialer\.|bind|dialogue|connectTCP)`)
+	own := regexp.MustCompile(`healthcheck(/probe)?\.(\(\*(Pool|boundConn|Connector)\)|dialer\.|bind|dialogue|Route\.)`)
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
 		if own.MatchString(stack) {
 			t.Errorf("left over:\n%s", stack)

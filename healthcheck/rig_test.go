@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 // A rig is a pool in a bubble whose probes are the test's.
@@ -22,19 +25,24 @@ type rig struct {
 	mu      sync.Mutex
 	began   map[Spec][]time.Duration // starts of probes, since zero
 	changes []string
+	notices []string
 }
 
 // newRig runs a pool with checks of specs. answer says how a probe ends, and
 // may sleep first; nil is a success at once.
-func newRig(t *testing.T, answer func(ctx context.Context, s Spec, n int) Code, specs ...Spec) *rig {
+func newRig(t *testing.T, answer func(ctx context.Context, s Spec, n int) probe.Code, specs ...Spec) *rig {
 	r := &rig{t: t, zero: time.Now(), began: map[Spec][]time.Duration{}}
-	r.Pool = NewPool(func(c Change) {
+	r.Pool = NewPool(Limits{}, func(c Change) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.changes = append(r.changes, fmt.Sprintf("%v -> %v %s", c.From, c.To, c.Result.Code))
+	}, func(n Notice) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.notices = append(r.notices, fmt.Sprintf("%s over=%v %s", n.Kind, n.Over, n.Text))
 	})
-	r.probe = func(ctx context.Context, s Spec) Result {
-		result := Result{At: time.Now(), Code: L7OK}
+	r.ask = func(ctx context.Context, s Spec) probe.Result {
+		result := probe.Result{At: time.Now(), Code: probe.L7OK}
 		if n := r.note(s); answer != nil {
 			result.Code = answer(ctx, s, n)
 		}
@@ -104,6 +112,19 @@ func (r *rig) expectChanges(want ...string) {
 	}
 }
 
+// expectNotices fails the test unless the notices since the last time were
+// these, which may be told by a part.
+func (r *rig) expectNotices(want ...string) {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	same := func(got, want string) bool { return strings.Contains(got, want) }
+	if !slices.EqualFunc(r.notices, want, same) {
+		r.t.Errorf("notices %q, want %q", r.notices, want)
+	}
+	r.notices = nil
+}
+
 func (r *rig) expectVerdict(s Spec, want Verdict) {
 	r.t.Helper()
 	status, ok := r.Status(s)
@@ -122,25 +143,25 @@ func (r *rig) answered() bool {
 }
 
 // after returns an answer that comes after d.
-func after(d time.Duration, code Code) func(context.Context, Spec, int) Code {
-	return func(ctx context.Context, _ Spec, _ int) Code {
+func after(d time.Duration, code probe.Code) func(context.Context, Spec, int) probe.Code {
+	return func(ctx context.Context, _ Spec, _ int) probe.Code {
 		select {
 		case <-time.After(d):
 			return code
 		case <-ctx.Done():
-			return SOCKERR
+			return probe.SOCKERR
 		}
 	}
 }
 
 // inTurn returns answers from codes, the last one for ever.
-func inTurn(codes ...Code) func(context.Context, Spec, int) Code {
-	return func(_ context.Context, _ Spec, n int) Code { return codes[min(n, len(codes)-1)] }
+func inTurn(codes ...probe.Code) func(context.Context, Spec, int) probe.Code {
+	return func(_ context.Context, _ Spec, n int) probe.Code { return codes[min(n, len(codes)-1)] }
 }
 
 // server is a check of the server with that number.
-func server(n int) Spec {
-	return specOf(TCP, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 25))
+func server(n int, alter ...func(*Check)) Spec {
+	return specOf(probe.TCP{}, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), 25), alter...)
 }
 
 func seconds(all ...float64) []time.Duration {

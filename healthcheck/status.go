@@ -27,8 +27,14 @@ type Status struct {
 	Successes, Failures, Inconclusive uint64
 }
 
-// after is the status after one more attempt.
-func (s Status) after(t Threshold, r probe.Result) Status {
+// after is the status of a check after one more attempt. ownFault is why no
+// verdict may go down now, or empty.
+//
+// A result that is not conclusive counts as such and changes nothing else: it
+// says nothing about the server.
+func (s Status) after(c Check, ownFault string, r probe.Result) Status {
+	now := r.At.Add(r.Duration)
+	s.Flap = s.Flap.after(c.Flap, now.Sub(s.Last.At.Add(s.Last.Duration)))
 	s.Last = r
 	if !r.Conclusive() {
 		s.Inconclusive++
@@ -40,17 +46,32 @@ func (s Status) after(t Threshold, r probe.Result) Status {
 		s.Failures++
 		s.LastFailure = r
 	}
+	if r.Weight.Known {
+		s.Weight = r.Weight
+	}
 	from := s.State
+	t := Threshold{Rise: c.Rise, Fall: c.Fall, StayUp: ownFault != "", StayDown: s.Flap.Suppressed}
 	s.Verdict = t.Next(s.Verdict, r.OK)
 	if s.State != from {
-		s.Since = r.At.Add(r.Duration)
+		s.Since = now
+		if from != Unknown {
+			s.Flap = s.Flap.changed(c.Flap, s.Up)
+		}
+	}
+	s.Held = ""
+	switch {
+	case !t.exceeded(s.Verdict):
+	case s.Up:
+		s.Held = ownFault
+	default:
+		s.Held = s.Flap.held(c.Flap, now)
 	}
 	return s
 }
 
-// FlapScore is how much the verdict changed lately.
-type FlapScore struct {
-	Score float64
-	// Suppressed says that the server stays down because of it.
-	Suppressed bool
+// changing says that the next results may well change the state, so that it
+// pays to ask sooner. They will not while the verdict is held: then asking
+// sooner only adds to the load of a host that may be in trouble.
+func (s Status) changing() bool {
+	return s.State == Unknown || s.Streak > 0 && s.Held == ""
 }

@@ -53,6 +53,10 @@ type Verdict struct {
 type Threshold struct {
 	// Rise and Fall are the consecutive results that change the verdict, >= 1.
 	Rise, Fall int
+	// StayUp and StayDown keep the verdict from leaving up, or down, however
+	// many results are against it. These count on, so that the first one after
+	// that changes it. What was only hoped to be up is no verdict to keep.
+	StayUp, StayDown bool
 }
 
 // Next is the verdict after one more conclusive result.
@@ -60,7 +64,7 @@ func (t Threshold) Next(v Verdict, ok bool) Verdict {
 	v.Streak++
 	if ok == v.Up {
 		v.Streak = 0
-	} else if v.Streak >= t.needed(v) {
+	} else if v.Streak >= t.needed(v) && !t.keeps(v) {
 		v.Streak, v.Up = 0, ok
 	}
 	v.State, v.Inherited = Down, false
@@ -73,10 +77,24 @@ func (t Threshold) Next(v Verdict, ok bool) Verdict {
 // needed is how many consecutive results against v change it.
 func (t Threshold) needed(v Verdict) int {
 	switch {
-	case v.State == Unknown && !(v.Up && v.Inherited):
+	case !v.decided():
 		return 1
 	case v.Up:
 		return t.Fall
 	}
 	return t.Rise
 }
+
+// keeps reports whether v must not change.
+func (t Threshold) keeps(v Verdict) bool {
+	return v.decided() && (v.Up && t.StayUp || !v.Up && t.StayDown)
+}
+
+// exceeded reports whether v stays only because it is kept.
+func (t Threshold) exceeded(v Verdict) bool {
+	return t.keeps(v) && v.Streak >= t.needed(v)
+}
+
+// decided reports whether v is a verdict, be it a predecessor's, and not a mere
+// assumption.
+func (v Verdict) decided() bool { return v.State != Unknown || v.Up && v.Inherited }

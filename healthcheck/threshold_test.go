@@ -12,7 +12,7 @@ func TestThreshold(t *testing.T) {
 	inherited := Verdict{Up: true, Inherited: true}
 	for name, test := range map[string]struct {
 		start   Verdict
-		results string // + success, - failure
+		results string // + success, - failure; k verdicts are kept from then on, f they are free
 		want    string // verdict in force after each result: U up, d down
 	}{
 		"one success is enough at start":                      {Verdict{}, "+", "U"},
@@ -27,11 +27,24 @@ func TestThreshold(t *testing.T) {
 		"an inherited up is forgotten after the first result": {inherited, "---++", "UUddU"},
 		"an inherited down needs one success":                 {Verdict{Inherited: true}, "+", "U"},
 		"an inherited down that fails needs rise":             {Verdict{Inherited: true}, "-++", "ddU"},
+		"an up that is kept falls not":                        {Verdict{}, "+k-----", "UUUUUU"},
+		"after that its next failure counts":                  {Verdict{}, "+k---f-", "UUUUd"},
+		"and its next success starts the count again":         {Verdict{}, "+k---f+--", "UUUUUUU"},
+		"a down that is kept rises not":                       {Verdict{}, "-k+++", "dddd"},
+		"after that its next success counts":                  {Verdict{}, "-k++f+", "dddU"},
+		"an inherited up is kept":                             {inherited, "k----", "UUUU"},
+		"a mere hope is not kept":                             {hoped, "k-", "d"},
+		"nor is a mere assumption":                            {Verdict{}, "k+", "U"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, got := test.start, ""
+			threshold := Threshold{Rise: 2, Fall: 3}
 			for _, r := range test.results {
-				v = Threshold{Rise: 2, Fall: 3}.Next(v, r == '+')
+				if r == 'k' || r == 'f' {
+					threshold.StayUp, threshold.StayDown = r == 'k', r == 'k'
+					continue
+				}
+				v = threshold.Next(v, r == '+')
 				got += map[bool]string{true: "U", false: "d"}[v.Up]
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
