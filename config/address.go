@@ -229,28 +229,6 @@ func isHostName(text string) bool {
 	return strings.ContainsFunc(label, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// probeTarget is ADDRESS:PORT, of either family.
-func probeTarget() kind[netip.AddrPort] {
-	k := kind[netip.AddrPort]{name: "address", allowed: "ADDRESS:PORT", expected: `an address with its port in quotes, such as "127.0.0.1:80"`}
-	k.parse = func(raw any) (netip.AddrPort, error) {
-		text, ok := raw.(string)
-		if !ok {
-			return netip.AddrPort{}, k.wrongType(raw)
-		}
-		host, port, hasPort := cutPort(text)
-		addr, err := parseAddress(host)
-		if err != nil {
-			return netip.AddrPort{}, err
-		}
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || number == 0 || !hasPort {
-			return netip.AddrPort{}, fmt.Errorf("%q has no valid port, expected ADDRESS:PORT with a port 1..65535", text)
-		}
-		return netip.AddrPortFrom(addr, uint16(number)), nil
-	}
-	return k
-}
-
 // cutPort splits 192.0.2.1:25 and [2001:db8::1]:25; 2001:db8::1 has no port.
 func cutPort(text string) (host, port string, hasPort bool) {
 	if inner, ok := strings.CutPrefix(text, "["); ok {

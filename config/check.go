@@ -1,11 +1,7 @@
 package config
 
 import (
-	"cmp"
-	"fmt"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/healthcheck"
@@ -16,18 +12,48 @@ import (
 type check struct {
 	spec healthcheck.Spec
 	*table
-	port   uint16 // 0 is the server's
-	weight int    // 0: the check decides between up and down
+	asked
+	weight int // 0: the check decides between up and down
+}
+
+// asked is whom a check asks, as far as the check says it.
+type asked struct {
+	// connectTo is asked instead of the server, if it has an address.
+	connectTo target
+	port      uint16 // 0 is the server's
+	// portless: no port is needed. unported: none means anything, so that
+	// servers that differ in it alone share a probe.
+	portless, unported bool
+	// viaVIP: the probe takes the way of a client's packets.
+	viaVIP bool
+	// source, if valid, is the address that probes leave from.
+	source netip.Addr
+	// anyLink: no interface is set, and one may be needed. inTheClear: a password
+	// is sent without TLS.
+	anyLink, inTheClear bool
 }
 
 // of is the check of one real server.
 func (c check) of(server netip.AddrPort) healthcheck.Spec {
-	c.spec.Target = server
-	if c.port != 0 {
-		c.spec.Target = netip.AddrPortFrom(server.Addr(), c.port)
+	addr, port := server.Addr(), server.Port()
+	if c.connectTo.addr.IsValid() {
+		addr = c.connectTo.addr
+		if c.connectTo.hasPort {
+			port = c.connectTo.port
+		}
 	}
+	if c.port != 0 {
+		port = c.port
+	}
+	if c.unported {
+		port = 0
+	}
+	c.spec.Target = netip.AddrPortFrom(addr, port)
 	return c.spec
 }
+
+// hasPort reports whether the check says which port to ask.
+func (c check) hasPort() bool { return c.port != 0 || c.connectTo.hasPort }
 
 // wantPort reports that the check has no port and the server none that it could
 // take.
@@ -37,23 +63,6 @@ func (c check) wantPort(several bool) {
 	} else {
 		c.missing("port", "the port to ask: the real server has none")
 	}
-}
-
-// The types of check.
-const (
-	checkTCP   = "tcp"
-	checkSMTP  = "smtp"
-	checkHTTP  = "http"
-	checkHTTPS = "https"
-)
-
-// checkOptions are the keys that only some types of check have.
-var checkOptions = options[string]{
-	"helo_name":  {checkSMTP},
-	"path":       {checkHTTP, checkHTTPS},
-	"host":       {checkHTTP, checkHTTPS},
-	"status":     {checkHTTP, checkHTTPS},
-	"tls_verify": {checkHTTPS},
 }
 
 // readChecks reads the checks in a table of a service or a real server.
@@ -67,8 +76,10 @@ func readChecks(t *table) []check {
 
 func readCheck(t *table) check {
 	defer t.close()
-	c := check{table: t, spec: readProbe(t).Of(netip.AddrPort{})}
-	c.port = uint16(read(t, "port", kinds.port).orElse(0, "the real server's"))
+	c := check{table: t}
+	how := readProbe(t)
+	c.asked = readAsked(t, how)
+	c.spec = how.Of(netip.AddrPort{})
 	c.weight = read(t, "weight", kinds.signedWeight).or(0)
 	return c
 }
@@ -77,116 +88,39 @@ func readCheck(t *table) check {
 func readProbe(t *table) healthcheck.Check {
 	name := read(t, "type", kinds.probe).required()
 	c := healthcheck.Check{
-		Interval:    read(t, "interval", kinds.interval).or(5 * time.Second),
-		Timeout:     read(t, "timeout", kinds.timeout).or(5 * time.Second),
-		Retries:     read(t, "retries", kinds.retries).or(0),
-		RetryDelay:  read(t, "retry_delay", kinds.delay).or(time.Second),
-		Rise:        read(t, "rise", kinds.count).or(2),
-		Fall:        read(t, "fall", kinds.count).or(3),
-		InitiallyUp: read(t, "initial", kinds.initial).or("down") == "up",
+		Interval:     read(t, "interval", kinds.interval).or(5 * time.Second),
+		FastInterval: read(t, "fast_interval", kinds.interval).orElse(0, "the interval"),
+		Timeout:      read(t, "timeout", kinds.timeout).or(5 * time.Second),
+		Retries:      read(t, "retries", kinds.retries).or(0),
+		RetryDelay:   read(t, "retry_delay", kinds.delay).or(time.Second),
+		Warmup:       read(t, "warmup", kinds.warmup).orElse(0, "the interval, but at most 1s"),
+		Rise:         read(t, "rise", kinds.count).or(2),
+		Fall:         read(t, "fall", kinds.count).or(3),
+		InitiallyUp:  read(t, "initial", kinds.initial).or("down") == "up",
+		Flap: healthcheck.Flap{
+			Limit:    read(t, "flap_limit", kinds.flapLimit).or(0),
+			HalfLife: read(t, "flap_half_life", kinds.halfLife).or(healthcheck.DefaultHalfLife),
+		},
+		Route: readProbeRoute(t),
 	}
-	smtp, http := readSMTP(t), readHTTP(t)
+	if c.FastInterval > c.Interval && c.Interval > 0 {
+		t.fail(t.at("fast_interval"), "%q is longer than the interval, %s, expected at most that", t.raw("fast_interval"), formatDuration(c.Interval))
+	}
+	if c.Flap.Limit == 0 && t.has("flap_half_life") && !t.has("flap_limit") {
+		t.failKey(t.at("flap_half_life"), "does nothing alone, expected flap_limit beside it")
+	}
+	c.Kind = readKind(t, name)
 	checkOptions.check(t, "a check", name)
-	switch name {
-	case checkTCP:
-		c.Kind = probe.TCP{}
-	case checkSMTP:
-		c.Kind = smtp
-	case checkHTTP, checkHTTPS:
-		http.Secure = name == checkHTTPS
-		c.Kind = http
-	}
 	return c
 }
 
-func probeKind() kind[string] {
-	return choice(checkTCP, checkSMTP, checkHTTP, checkHTTPS)
-}
-
-func readSMTP(t *table) probe.SMTP {
-	name := t.node
-	if !isWord(name) {
-		name = "localhost"
+// readKind reads the options of the type, and reports what the probe would not
+// take although each of them could be read.
+func readKind(t *table, name string) probe.Kind {
+	failed := t.failed
+	kind := readKindOf(t, name)
+	if kind != nil && t.failed == failed {
+		failEach(t, t.at("type"), kind.Validate())
 	}
-	return probe.SMTP{HeloName: read(t, "helo_name", kinds.word).orElse(name, "the host name")}
-}
-
-func readHTTP(t *table) probe.HTTP {
-	return probe.HTTP{
-		Requests: probe.ListOf(probe.HTTPRequest{
-			Path:   read(t, "path", kinds.request).or("/"),
-			Status: readStatus(t),
-		}),
-		Host: read(t, "host", kinds.word).orElse("", "the target's address"),
-		TLS:  probe.TLS{Insecure: !read(t, "tls_verify", kinds.boolean).or(true)},
-	}
-}
-
-func requestTarget() kind[string] {
-	return text("", "a path in quotes", func(s string) error {
-		if !strings.HasPrefix(s, "/") || !isWord(s) {
-			return fmt.Errorf("%q is not a request target, expected one that starts with / and has no spaces", s)
-		}
-		return nil
-	})
-}
-
-// statusRange is the status codes from low to high, both included.
-type statusRange struct{ low, high int }
-
-func (r statusRange) String() string {
-	if r.low == r.high {
-		return strconv.Itoa(r.low)
-	}
-	return fmt.Sprintf("%d-%d", r.low, r.high)
-}
-
-// readStatus reads the accepted status codes into their canonical form: in
-// order, and ranges that meet are joined.
-func readStatus(t *table) string {
-	const success = "200-299"
-	if !t.has("status") && t.keys == nil {
-		t.ask("status")
-		return success
-	}
-	list, _ := readList(t, "status", statusCodes(), `["200-299"]`)
-	ranges := plain(list)
-	if t.has("status") && len(ranges) == 0 {
-		t.fail(t.at("status"), "accepts no status code, expected at least one")
-	}
-	if !t.has("status") {
-		ranges = []statusRange{{200, 299}}
-	}
-	items := make([]string, len(ranges))
-	for i, r := range ranges {
-		items[i] = r.String()
-	}
-	set, err := probe.ParseStatus(strings.Join(items, ","))
-	if err != nil {
-		return "" // no code at all, which was reported
-	}
-	return set.String()
-}
-
-// statusCodes is one status code, 301 or "301", or a range, "200-299".
-func statusCodes() kind[statusRange] {
-	k := kind[statusRange]{name: "status", plural: "status codes and ranges", allowed: "100..599"}
-	k.parse = func(raw any) (statusRange, error) {
-		low, high, _ := strings.Cut(fmt.Sprint(raw), "-")
-		r := statusRange{statusCode(low), statusCode(cmp.Or(high, low))}
-		if r.low == 0 || r.high == 0 || r.low > r.high {
-			return statusRange{}, fmt.Errorf(`%s, expected a code 100..599 or a range such as "200-299"`, describe(raw))
-		}
-		return r, nil
-	}
-	return k
-}
-
-// statusCode is the code, or 0 if it is none.
-func statusCode(text string) int {
-	code, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || code < 100 || code > 599 {
-		return 0
-	}
-	return int(code)
+	return kind
 }

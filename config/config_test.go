@@ -38,10 +38,15 @@ func golden(t *testing.T, file, got string) {
 
 // keyFile stands for the files that documents name.
 func keyFile(path string) ([]byte, error) {
-	if path != "/etc/lvsd/vrrp.key" {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
+	switch path {
+	case "/etc/lvsd/vrrp.key":
+		return []byte("a key of thirty-two bytes or so\n"), nil
+	case "/etc/lvsd/check.password":
+		return []byte("a password\n"), nil
+	case "/etc/lvsd/empty.password":
+		return []byte("\n"), nil
 	}
-	return []byte("a key of thirty-two bytes or so\n"), nil
+	return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
 }
 
 // parseFiles is Parse with the files of keyFile.
@@ -77,6 +82,7 @@ func TestGood(t *testing.T) {
 		{"ipv6", "relay1"},
 		{"sync", "relay1"},
 		{"minimal", "relay1"},
+		{"path-check", "relay1"},
 		{"nodes", "relay1"},
 		{"nodes", "relay2.example.org"},
 	} {

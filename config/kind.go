@@ -104,8 +104,14 @@ func duration(low, high, step time.Duration) kind[time.Duration] {
 	return k
 }
 
-// withUnit is the duration that was probably meant by a number without a unit.
+// withUnit is the duration that was probably meant by a number without a unit,
+// or by one of days, which there is none for.
 func withUnit(text string) string {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return fmt.Sprintf("%dh", 24*n)
+		}
+	}
 	if _, err := strconv.ParseUint(text, 10, 32); err != nil {
 		return "500ms"
 	}
@@ -153,13 +159,13 @@ func label() kind[string] {
 }
 
 // word is a name for a protocol: printable ASCII without spaces.
-func word() kind[string] {
-	return text("", "a string", func(s string) error {
-		if !isWord(s) {
-			return fmt.Errorf("%q is not usable here, expected printable ASCII without spaces", s)
-		}
-		return nil
-	})
+func word() kind[string] { return text("", "a string", checkWord) }
+
+func checkWord(s string) error {
+	if !isWord(s) {
+		return fmt.Errorf("%q is not usable here, expected printable ASCII without spaces", s)
+	}
+	return nil
 }
 
 func isWord(s string) bool {

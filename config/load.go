@@ -103,7 +103,7 @@ func (d *document) read(node string, keys map[string]keySpec) (*Config, Problems
 		keys: keys,
 	}
 	top := readTop(&table{reader: r, layers: []layer{{values: d.root}}})
-	cfg := &Config{Sysctl: readSysctl(top.sysctl)}
+	cfg := &Config{Sysctl: readSysctl(top.sysctl), Checks: readLimits(top.checks)}
 	vs := readIPVS(top.ipvs)
 	cfg.IPVS = vs.IPVS
 	services, err := r.readServices(top.services)
@@ -116,7 +116,7 @@ func (d *document) read(node string, keys map[string]keySpec) (*Config, Problems
 	for _, n := range nodes {
 		here := top.forNode(n, services, vs)
 		if n == node {
-			here.Sysctl, here.IPVS = cfg.Sysctl, cfg.IPVS
+			here.Sysctl, here.IPVS, here.Checks = cfg.Sysctl, cfg.IPVS, cfg.Checks
 			cfg = &here
 		}
 	}
@@ -125,6 +125,9 @@ func (d *document) read(node string, keys map[string]keySpec) (*Config, Problems
 	}
 	if len(found.found) == 0 {
 		cfg.Services = expandServices(services)
+		if slices.ContainsFunc(services, (*service).hasPaths) {
+			cfg.Services = withPathMarks(cfg.Services)
+		}
 	}
 	return cfg, found.problems(), nil
 }
@@ -147,8 +150,8 @@ func expandServices(tables []*service) []VirtualService {
 
 // top are the tables at the top of a document.
 type top struct {
-	global, sysctl, ipvs *table
-	sync                 *table // nil where there is none
+	global, sysctl, ipvs, checks *table
+	sync                         *table // nil where there is none
 
 	instances, accepts, groups, trackers []*table
 	// services are none where they are in pieces.
@@ -161,6 +164,7 @@ func readTop(root *table) top {
 		global:    root.subOrEmpty("global"),
 		sysctl:    root.subOrEmpty("sysctl"),
 		ipvs:      root.subOrEmpty("ipvs"),
+		checks:    root.subOrEmpty("checks"),
 		sync:      root.sub("sync"),
 		instances: root.list("vrrp"),
 		accepts:   root.list("accept"),

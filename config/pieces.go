@@ -11,6 +11,8 @@ const piecesPerReader = 32
 
 // piece is a virtual service and the text that it was read from.
 type piece struct {
+	// text is empty where it does not say all: the service depends on files
+	// that it names, and is read again every time.
 	text    string
 	service *service
 }
@@ -73,8 +75,11 @@ func (r *pieceReader) read(next *atomic.Int64) {
 			next.Store(int64(len(r.pieces)))
 			return
 		}
-		t := &table{reader: &r.reader, layers: []layer{{at.index(i), values}}}
+		t, files := &table{reader: &r.reader, layers: []layer{{at.index(i), values}}}, r.filesRead
 		p.service = readService(t)
+		if r.filesRead > files {
+			p.text = ""
+		}
 	}
 }
 

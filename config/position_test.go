@@ -212,9 +212,12 @@ func checkIPVS(t *testing.T, cfg *Config) {
 			if (server.Tunnel.Type == ipvs.GUE) != (server.Tunnel.Port != 0) {
 				t.Errorf("real server has tunnel %+v", server.Tunnel)
 			}
-			for _, c := range server.Checks {
-				if c.Target.Port() == 0 || c.Target.Addr() != addr {
-					t.Errorf("real server %v has check %v", server.Address, c)
+			for spec := range server.specs {
+				if !spec.Target.Addr().IsValid() && server.Host != "" {
+					continue
+				}
+				if err := spec.Validate(); err != nil {
+					t.Errorf("valid here and not in healthcheck: %v", err)
 				}
 			}
 		}

@@ -19,6 +19,9 @@ type reader struct {
 	keys map[string]keySpec
 	// spare is room for the known keys of the next tables.
 	spare [][]string
+	// failed counts the problems reported by this reader, filesRead the files
+	// read that the document names.
+	failed, filesRead int
 }
 
 // keySpec is what the reference says of a key.
@@ -35,6 +38,7 @@ func (r *reader) failKey(p path, format string, args ...any) {
 }
 
 func (r *reader) add(p path, offset int, message string) {
+	r.failed++
 	line, column := r.positions().place(offset)
 	r.report.add(Problem{File: r.file, Line: line, Column: column, Key: p.name(), Message: message}, r.scope)
 }

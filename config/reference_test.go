@@ -67,12 +67,14 @@ func sameKey(key string) string {
 	for place, first := range map[string]string{
 		"virtual_service.real_server.check.": "virtual_service.check.",
 		"tracker.check.":                     "virtual_service.check.",
+		"virtual_service.check.request.":     "virtual_service.check.",
+		"virtual_service.check.step.":        "virtual_service.check.",
 		"sync_group.notify.":                 "vrrp.notify.",
 		"sync_group.track.":                  "vrrp.track.",
 		"vrrp.excluded_vips.":                "vrrp.vips.",
 	} {
 		if rest, ok := strings.CutPrefix(key, place); ok {
-			return first + rest
+			return sameKey(first + rest)
 		}
 	}
 	return key
@@ -87,11 +89,13 @@ func TestReferenceFileHasEveryKey(t *testing.T) {
 	}
 }
 
-// TestReferenceFileHasEveryType wants each type of tracker and authentication in
-// the reference: what only an absent one has would be missed.
+// TestReferenceFileHasEveryType wants each type of tracker, authentication and
+// check in the reference: what only an absent one has would be missed.
 func TestReferenceFileHasEveryType(t *testing.T) {
 	keys, _ := referenceKeys(t)
-	for _, key := range slices.Concat(prefixed("tracker.", trackerOptions), prefixed("vrrp.auth.", authOptions)) {
+	for _, key := range slices.Concat(
+		prefixed("tracker.", trackerOptions), prefixed("vrrp.auth.", authOptions), prefixed("virtual_service.check.", checkOptions),
+	) {
 		if _, ok := keys[key]; !ok {
 			t.Errorf("nothing in testdata/good/reference.toml can have %s", key)
 		}

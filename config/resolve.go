@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/healthcheck"
 )
 
 // Names returns the host names that real servers are given by, sorted and each
@@ -41,6 +42,9 @@ func (c *Config) WithAddresses(names map[string][]netip.Addr) *Config {
 	resolved.Services = slices.Clone(c.Services)
 	for n, s := range resolved.Services {
 		resolved.Services[n].RealServers = r.servers(s)
+	}
+	if len(r.done) > 0 {
+		resolved.Services = withPathMarks(resolved.Services)
 	}
 	return &resolved
 }
@@ -110,12 +114,19 @@ func (s RealServer) unresolved() bool { return s.Host != "" && !s.Address.Addr()
 func (s RealServer) at(addr netip.Addr) RealServer {
 	s.Address = netip.AddrPortFrom(addr, s.Address.Port())
 	s.Checks = slices.Clone(s.Checks)
-	for i, c := range s.Checks {
-		s.Checks[i].Target = netip.AddrPortFrom(addr, c.Target.Port())
+	for i := range s.Checks {
+		resolveTarget(&s.Checks[i], addr)
 	}
 	s.WeightChecks = slices.Clone(s.WeightChecks)
-	for i, c := range s.WeightChecks {
-		s.WeightChecks[i].Check.Target = netip.AddrPortFrom(addr, c.Check.Target.Port())
+	for i := range s.WeightChecks {
+		resolveTarget(&s.WeightChecks[i].Check, addr)
 	}
 	return s
+}
+
+// resolveTarget fills the server's address in, unless the check asks another.
+func resolveTarget(c *healthcheck.Spec, addr netip.Addr) {
+	if !c.Target.Addr().IsValid() {
+		c.Target = netip.AddrPortFrom(addr, c.Target.Port())
+	}
 }

@@ -79,12 +79,20 @@ func readRealServer(t *table, s *service, checks []check, tunnel ipvs.TunnelInfo
 	if server.Lower > server.Upper {
 		t.fail(t.at("lower_connections"), "%d is above upper_connections, %d, expected at most that", server.Lower, server.Upper)
 	}
+	mode := read(t, "check_mode", kinds.checkMode).orElse("", "the service's")
+	server.AnyCheck = mode == anyCheck || mode == "" && s.anyCheck
 	if own := readChecks(t); t.has("check") {
 		checks = own
 	}
 	s.addChecks(&server, checks, inherits)
 	return server
 }
+
+// The values of check_mode.
+const (
+	allChecks = "all"
+	anyCheck  = "any"
+)
 
 // addChecks gives the server its checks. One that takes the service's port has
 // none of its own if there are several: then the checks must say whom to ask.
@@ -93,8 +101,13 @@ func (s *service) addChecks(server *RealServer, checks []check, inherits bool) {
 	hasTarget := server.Host != "" || server.Address.IsValid()
 	for _, c := range checks {
 		spec := c.of(server.Address)
-		if c.port == 0 && hasTarget && (several || spec.Target.Port() == 0) && (!inherits || s.readable()) {
+		if !c.portless && !c.hasPort() && hasTarget && (several || spec.Target.Port() == 0) && (!inherits || s.readable()) {
 			c.wantPort(several)
+		}
+		c.checkTarget(c.table, spec.Target.Addr())
+		if c.viaVIP && c.checkVia(s, server) {
+			spec = s.through(server, spec)
+			s.viaVIP = true
 		}
 		if c.weight != 0 {
 			server.WeightChecks = append(server.WeightChecks, WeightCheck{Check: spec, Weight: c.weight})

@@ -25,17 +25,19 @@ var (
 // kinds are those of services, servers and checks. They are made once, because
 // a file may have 50,000 of them.
 var kinds = struct {
+	checkKinds
 	label, word, protocol, family, scheduler, schedulerFlag, forwarding, onFailure kind[string]
-	encapsulation, checksum, probe, initial, request                               kind[string]
-	mark, port, weight, signedWeight, threshold, quorum, retries, count            kind[int]
-	interval, timeout, delay                                                       kind[time.Duration]
+	encapsulation, checksum, checkMode                                             kind[string]
+	mark, port, weight, signedWeight, threshold, quorum                            kind[int]
+	delay                                                                          kind[time.Duration]
 	endpoint, server                                                               kind[target]
 	addressRange                                                                   kind[addressRange]
 	portRange, markedPorts                                                         kind[portRange]
 	boolean                                                                        kind[bool]
 	sourceNAT                                                                      kind[*SNAT]
 }{
-	label: label(), word: word(), request: requestTarget(), boolean: boolean(),
+	checkKinds: newCheckKinds(),
+	label:      label(), word: word(), boolean: boolean(),
 	protocol:      choice("tcp", "udp", "sctp"),
 	family:        choice("ipv4", "ipv6"),
 	scheduler:     choice(schedulers...),
@@ -44,18 +46,13 @@ var kinds = struct {
 	onFailure:     choice(string(Quiesce), string(Remove)),
 	encapsulation: encapsulation(),
 	checksum:      choice("none", "checksum", "remote"),
-	probe:         probeKind(),
-	initial:       choice("down", "up"),
+	checkMode:     choice(allChecks, anyCheck),
 	mark:          integer(1, math.MaxUint32),
 	port:          integer(1, 65535),
 	weight:        integer(0, 65535),
 	signedWeight:  integer(-65535, 65535),
 	threshold:     integer(0, math.MaxInt32),
 	quorum:        quorum(),
-	retries:       integer(0, 100),
-	count:         integer(1, 100),
-	interval:      duration(100*time.Millisecond, time.Hour, 1),
-	timeout:       duration(10*time.Millisecond, 5*time.Minute, 1),
 	delay:         duration(0, time.Hour, 1),
 	endpoint:      endpoint(),
 	server:        serverAddress(),
@@ -75,6 +72,10 @@ type service struct {
 	// they are small.
 	origins       []origin
 	sorryInherits bool
+	// anyCheck is the check_mode of servers that have none of their own.
+	anyCheck bool
+	// viaVIP: some check goes by way of the VIP.
+	viaVIP bool
 	// mixed are those of another family than the service's.
 	mixed []located[netip.Addr]
 	// marks are those of mark_traffic.
@@ -129,6 +130,7 @@ func readService(t *table) *service {
 	s.Forwarding = readForwarding(t, ipvs.DirectRoute, `"dr"`)
 	s.OnFailure = OnFailure(read(t, "on_failure", kinds.onFailure).or(string(Quiesce)))
 	tunnel := readTunnel(t, ipvs.Tunnel, ipvs.TunnelInfo{}, serviceTunnel)
+	s.anyCheck = read(t, "check_mode", kinds.checkMode).or(allChecks) == anyCheck
 	readRealServers(s, readChecks(t), tunnel)
 	s.Sorry = readSorryServer(s, tunnel)
 	s.checkTunnel()

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/lvsd/lvsd/director/ipvs"
 )
@@ -60,7 +61,13 @@ func checkServices(services []*service, instances []instance, node string) {
 		c.checkSCTP(s)
 		c.checkTargets(s)
 	}
+	if slices.ContainsFunc(services, (*service).hasPaths) {
+		checkPaths(services, instances)
+	}
 }
+
+// hasPaths reports whether a check of the service goes by way of its VIP.
+func (s *service) hasPaths() bool { return s.viaVIP }
 
 // fit is how services and the instances of a node go together.
 type fit struct {

@@ -3,9 +3,11 @@ package config
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/track"
 )
 
@@ -167,10 +169,30 @@ func (tr *tracker) readCheck() {
 		return
 	}
 	defer t.close()
-	tr.Check = readProbe(t).Of(read(t, "address", probeTarget()).required())
-	if t.has("port") {
-		t.ask("port")
-		t.failKey(t.at("port"), "the address has the port, expected address = \"ADDRESS:PORT\" alone")
+	c := readProbe(t)
+	tr.Check = c.Of(readTrackedAddress(t, c))
+	t.refuse("port", "the address has the port, expected address = \"ADDRESS:PORT\" alone")
+	t.refuse("connect_to", "the address says whom to ask, expected address alone")
+	t.refuse("via", "a tracker's check belongs to no virtual service, expected none")
+}
+
+// readTrackedAddress reads whom a tracker's check asks. There is no server that
+// a port could be taken from.
+func readTrackedAddress(t *table, c healthcheck.Check) netip.AddrPort {
+	address := read(t, "address", kinds.endpoint).required()
+	asked := askedBy(c)
+	if address.addr.IsValid() && c.Kind != nil && !asked.portless && address.with(0).Port() == 0 {
+		t.fail(t.at("address"), "%q has no valid port, expected ADDRESS:PORT with a port 1..65535", t.raw("address"))
+	}
+	asked.checkTarget(t, address.addr)
+	return address.with(0)
+}
+
+// refuse reports a key that others of such tables have.
+func (t *table) refuse(key, why string) {
+	if t.has(key) {
+		t.ask(key)
+		t.failKey(t.at(key), "%s", why)
 	}
 }
 
