@@ -24,7 +24,7 @@ export LVSD_BINARY := $(build)/lvsd
 # machines at a time.
 relay_tests := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
 
-.PHONY: help build test unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-plan lint fuzz install tools clean
+.PHONY: help build test unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan lint fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -76,6 +76,10 @@ bench-instances: install $(build)/lvsd $(build)/bench ## measure 255 virtual rou
 
 bench-ipvs: install tools $(build)/bench ## measure IPVS beside keepalived and ipvsadm; ARGS="-sizes 100,1000 -repeat 5 -only REGEXP"
 	@$(vm_run) -timeout 60m -- $(build)/bench ipvs $(ARGS)
+
+bench-checks: install tools $(build)/bench ## measure health checks beside keepalived, then alone; ARGS="-sizes 1000,10000 -repeat 3 -only REGEXP"
+	@$(vm_run) -timeout 60m -- $(build)/bench checks $(ARGS)
+	@go test -run '^$$' -bench Pool -benchtime $(or $(BENCHTIME),10x) ./healthcheck
 
 bench-plan: ## measure the reading of files and the planner alone, to 50,000 real servers
 	@go test -run '^$$' -bench 'Parse|Plan|Diff|Snapshot' -benchtime $(or $(BENCHTIME),5x) ./config ./director

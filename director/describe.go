@@ -15,23 +15,25 @@ func (d *Director) Status() Status {
 	groups, trackers := d.describeGroups(), d.describeTrackers()
 	d.mu.Unlock()
 	status := Status{
-		Schema:    "lvsd.status/1",
-		Version:   d.Version,
-		PID:       os.Getpid(),
-		RouterID:  c.Global.RouterID,
-		Config:    d.ConfigPath,
-		Started:   d.started,
-		Ready:     seen.ready,
-		Reload:    seen.reload,
-		Reconcile: ReconcileStatus{At: seen.at, Changes: seen.changes, Error: errorText(seen.err)},
-		Instances: []InstanceStatus{},
-		Groups:    groups,
-		Trackers:  trackers,
-		Conflicts: d.conflicts.status(),
-		Drift:     append([]DriftStatus{}, seen.drift...),
-		Hosts:     d.names.describe(c.Names()),
-		Foreign:   append([]string{}, seen.foreign...),
-		Sysctls:   append([]SysctlStatus{}, seen.sysctls...),
+		Schema:   "lvsd.status/1",
+		Version:  d.Version,
+		PID:      os.Getpid(),
+		RouterID: c.Global.RouterID,
+		Config:   d.ConfigPath,
+		Started:  d.started,
+		Ready:    seen.ready,
+
+		CheckNotices: describeCheckNotices(d.pool.Notices()),
+		Reload:       seen.reload,
+		Reconcile:    ReconcileStatus{At: seen.at, Changes: seen.changes, Error: errorText(seen.err)},
+		Instances:    []InstanceStatus{},
+		Groups:       groups,
+		Trackers:     trackers,
+		Conflicts:    d.conflicts.status(),
+		Drift:        append([]DriftStatus{}, seen.drift...),
+		Hosts:        d.names.describe(c.Names()),
+		Foreign:      append([]string{}, seen.foreign...),
+		Sysctls:      append([]SysctlStatus{}, seen.sysctls...),
 	}
 	d.seen.RLock()
 	defer d.seen.RUnlock()

@@ -2,8 +2,6 @@ package director
 
 import (
 	"net/netip"
-	"strings"
-	"time"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
@@ -17,20 +15,21 @@ func (d *Director) describeServices(c *config.Config) []ServiceStatus {
 		entry := &d.view.snapshot.Services[i]
 		entries[entry.ServiceKey] = entry
 	}
+	facts := d.seenFacts(c)
 	all := make([]ServiceStatus, len(c.Services))
 	for i := range c.Services {
-		all[i] = d.describeService(&c.Services[i], entries[c.Services[i].IPVS.ServiceKey])
+		all[i] = d.describeService(facts, &c.Services[i], entries[c.Services[i].IPVS.ServiceKey])
 	}
 	return all
 }
 
-func (d *Director) describeService(c *config.VirtualService, entry *ipvs.ServiceEntry) ServiceStatus {
+func (d *Director) describeService(f Facts, c *config.VirtualService, entry *ipvs.ServiceEntry) ServiceStatus {
 	status := ServiceStatus{
 		Name:       c.Name,
 		Service:    c.IPVS.ServiceKey.String(),
 		Scheduler:  c.IPVS.Scheduler,
 		Forwarding: c.Forwarding.String(),
-		Quorum:     d.describeQuorum(c),
+		Quorum:     d.describeQuorum(f, c),
 	}
 	present := d.view.have.Services[c.IPVS.ServiceKey]
 	counts := connections(entry)
@@ -39,7 +38,7 @@ func (d *Director) describeService(c *config.VirtualService, entry *ipvs.Service
 	for i := range c.RealServers {
 		server := &c.RealServers[i]
 		named.Add(server.Address)
-		described := d.describeServer(c, server)
+		described := f.describeServer(c, server, d.checkStatus)
 		if described.State == stateUp {
 			status.Up++
 		}
@@ -63,7 +62,7 @@ func (d *Director) describeService(c *config.VirtualService, entry *ipvs.Service
 	return status
 }
 
-func (d *Director) describeQuorum(c *config.VirtualService) QuorumStatus {
+func (d *Director) describeQuorum(f Facts, c *config.VirtualService) QuorumStatus {
 	d.mu.Lock()
 	s := d.standings[c.Name]
 	var known standing
@@ -71,7 +70,7 @@ func (d *Director) describeQuorum(c *config.VirtualService) QuorumStatus {
 		known = *s
 	}
 	d.mu.Unlock()
-	t := tallyOf(*c, d.isCheckUp, known.quorate)
+	t := f.tally(c)
 	return QuorumStatus{Needed: t.Needed, Up: t.Up, Quorate: known.quorate, Since: known.since}
 }
 
@@ -83,49 +82,38 @@ const (
 	stateDraining = "draining"
 )
 
-func (d *Director) describeServer(service *config.VirtualService, server *config.RealServer) RealServerStatus {
+// describeServer tells of the real server all but what the kernel has.
+func (f Facts) describeServer(
+	service *config.VirtualService, server *config.RealServer, ask func(healthcheck.Spec) healthcheck.Status,
+) RealServerStatus {
+	v := verdictOf(server, ask)
+	key := serverKey(service, server.Address)
 	status := RealServerStatus{
 		Address:    server.Address.String(),
 		Host:       server.Host,
-		State:      stateUp,
-		Weight:     upWeight(*server, d.isCheckUp),
+		State:      v.State.String(),
+		Since:      v.Since(),
+		AnyCheck:   server.AnyCheck,
+		Weight:     f.upWeight(service, server),
 		Configured: server.Weight,
+		Told:       shownWeight(f.toldWeight(server)),
 		Checks:     []CheckStatus{},
 	}
-	if since, ok := d.recovered[ServerKey{service.IPVS.ServiceKey, server.Address}]; ok {
-		if until := since.Add(service.SlowStart); time.Now().Before(until) {
+	_, status.Kept = f.Kept[key]
+	if since, ok := f.Recovered[key]; ok {
+		if until := since.Add(service.SlowStart); f.Now.Before(until) {
 			status.SlowStart = until
 		}
 	}
 	for _, spec := range server.Checks {
-		check := describeCheck(spec, d.checkStatus(spec))
-		if status.State == stateUp || check.State == stateDown {
-			status.State = check.State
-		}
-		if check.Since.After(status.Since) {
-			status.Since = check.Since
-		}
-		status.Checks = append(status.Checks, check)
+		status.Checks = append(status.Checks, describeCheck(spec, ask(spec)))
 	}
 	for _, check := range server.WeightChecks {
 		status.WeightChecks = append(status.WeightChecks, WeightCheckStatus{
-			CheckStatus: describeCheck(check.Check, d.checkStatus(check.Check)), Change: check.Weight,
+			CheckStatus: describeCheck(check.Check, ask(check.Check)), Change: check.Weight,
 		})
 	}
 	return status
-}
-
-func describeCheck(spec healthcheck.Spec, s healthcheck.Status) CheckStatus {
-	return CheckStatus{
-		Kind:     spec.Type(),
-		Target:   spec.Target.String(),
-		State:    strings.ToLower(s.State.String()),
-		Since:    s.Since,
-		Code:     string(s.Last.Code),
-		Reason:   s.Last.Reason,
-		At:       s.Last.At,
-		Duration: s.Last.Duration,
-	}
 }
 
 // inKernel fills in what the kernel has of the real server.

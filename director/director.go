@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -128,11 +127,12 @@ type Director struct {
 	switchEnd time.Time
 	races     int
 
-	// seen guards view, and when real servers recovered whose weight rises,
-	// against who is not the loop.
-	seen      sync.RWMutex
-	view      view
-	recovered map[ServerKey]time.Time
+	// seen guards view, when real servers recovered whose weight rises, and what
+	// those that tell theirs had before, against who is not the loop.
+	seen       sync.RWMutex
+	view       view
+	recovered  map[ServerKey]time.Time
+	toldBefore map[ServerKey]int
 
 	// mu guards what follows; it is never held during kernel work.
 	mu sync.Mutex
@@ -150,6 +150,8 @@ type Director struct {
 	standings map[string]*standing
 	// verdicts are those that changed and are not planned yet.
 	verdicts []healthcheck.Change
+	// heard is what the log was told of checks beside their state.
+	heard map[healthcheck.Spec]hearing
 	// relinquished is when each instance last ceased to be MASTER, assumed when
 	// it became that in a switch.
 	relinquished, assumed map[string]time.Time
@@ -184,6 +186,7 @@ func New(o Options) *Director {
 		instances: map[string]*instance{},
 		refusals:  map[*instance]*refusal{},
 		standings: map[string]*standing{},
+		heard:     map[healthcheck.Spec]hearing{},
 		owned:     Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}},
 		sysctls:   map[string]string{},
 
@@ -293,6 +296,7 @@ func (d *Director) adopt(memory Memory, first Snapshot) error {
 // starts from what the kernel's weights say, so that a changed interval does not
 // take a working server out until it has answered.
 func (d *Director) check(c *config.Config, have State) error {
+	d.pool.SetLimits(c.Checks)
 	if err := d.pool.Update(specs(c)); err != nil {
 		return fmt.Errorf("checks: %w", err)
 	}
@@ -301,32 +305,12 @@ func (d *Director) check(c *config.Config, have State) error {
 			return fmt.Errorf("checks: %w", err)
 		}
 	}
+	before := have.toldBefore(c)
+	d.seen.Lock()
+	d.toldBefore = before
+	d.seen.Unlock()
+	d.forgetHeard(c)
 	return d.setTrackers(c)
-}
-
-// verdictChanged takes a verdict from a check's goroutine. It does not block.
-func (d *Director) verdictChanged(c healthcheck.Change) {
-	d.mu.Lock()
-	d.verdicts = append(d.verdicts, c)
-	d.mu.Unlock()
-	nudge(d.wake)
-	level := slog.LevelInfo
-	if c.To == healthcheck.Down {
-		level = slog.LevelWarn
-	}
-	d.Log.Log(context.Background(), level, "check "+strings.ToLower(c.To.String()),
-		"check", c.Spec.Type(), "target", c.Spec.Target,
-		"from", strings.ToLower(c.From.String()), "code", c.Result.Code, "reason", c.Result.Reason)
-	d.lookAgain()
-}
-
-// poolNoticed takes a notice of the pool of checks. It does not block.
-func (d *Director) poolNoticed(n healthcheck.Notice) {
-	if n.Over {
-		d.Log.Info("checks go on as usual", "after", string(n.Kind), "reason", n.Text)
-		return
-	}
-	d.Log.Warn("checks "+string(n.Kind), "reason", n.Text)
 }
 
 // signal makes the loop read the kernel again. It does not block.

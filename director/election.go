@@ -7,6 +7,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 // lookInterval is how often everything is looked at in any case: for rivals, of
@@ -70,6 +71,9 @@ func (d *Director) checkStatus(spec healthcheck.Spec) healthcheck.Status {
 }
 
 func (d *Director) isCheckUp(spec healthcheck.Spec) bool { return d.checkStatus(spec).Up }
+
+// told is the weight that the server tells by the check.
+func (d *Director) told(spec healthcheck.Spec) probe.Weight { return d.checkStatus(spec).Weight }
 
 // serviceNamed is the first virtual service of that name.
 func (d *Director) serviceNamed(name string) (config.VirtualService, bool) {

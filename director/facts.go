@@ -29,7 +29,7 @@ func (d *Director) partFacts(services []config.VirtualService) Facts {
 	part.Services = services
 	f := Facts{
 		Config: &part, Now: time.Now(), Recovered: d.recovered, Draining: d.view.draining,
-		Up:      d.isCheckUp,
+		Up: d.isCheckUp, Told: d.told, Kept: keptWeights(d.toldBefore, services, d.checkStatus),
 		Quorate: make(map[string]bool, len(services)),
 	}
 	d.mu.Lock()
@@ -38,6 +38,22 @@ func (d *Director) partFacts(services []config.VirtualService) Facts {
 		if s := d.standings[services[i].Name]; s != nil {
 			f.Quorate[services[i].Name] = s.quorate
 		}
+	}
+	return f
+}
+
+// seenFacts are what the status tells the services of c by, for who is not the
+// loop. They need d.seen, also while they are used.
+func (d *Director) seenFacts(c *config.Config) Facts {
+	f := Facts{
+		Config: c, Now: time.Now(), Recovered: d.recovered,
+		Up: d.isCheckUp, Told: d.told, Kept: keptWeights(d.toldBefore, c.Services, d.checkStatus),
+		Quorate: map[string]bool{},
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, s := range d.standings {
+		f.Quorate[name] = s.quorate
 	}
 	return f
 }

@@ -341,14 +341,20 @@ func drawServer(t *rapid.T, method ipvs.Forwarding, port uint16) config.RealServ
 	for range rapid.IntRange(0, 2).Draw(t, "checks") {
 		r.Checks = append(r.Checks, drawCheck(t, r.Address))
 	}
+	r.AnyCheck = rapid.Bool().Draw(t, "any check")
 	if rapid.IntRange(0, 2).Draw(t, "weight check") == 0 {
 		r.WeightChecks = []config.WeightCheck{{Check: drawCheck(t, r.Address), Weight: rapid.IntRange(-9, 9).Draw(t, "added")}}
 	}
 	return r
 }
 
+// drawCheck draws a check, every other one of a kind by which servers tell their
+// weight.
 func drawCheck(t *rapid.T, target netip.AddrPort) healthcheck.Spec {
-	return healthcheck.Check{Kind: probe.TCP{}, Retries: rapid.IntRange(0, 2).Draw(t, "check")}.Of(target)
+	kind := rapid.SampledFrom([]probe.Kind{
+		probe.TCP{}, probe.HTTP{}, probe.File{Path: "/run/weight"}, probe.Script{Dynamic: true},
+	}).Draw(t, "kind")
+	return healthcheck.Check{Kind: kind}.Of(target)
 }
 
 func drawAccept(t *rapid.T) config.Accept {
@@ -370,15 +376,18 @@ func drawFacts(t *rapid.T, c *config.Config) Facts {
 		Config: c, Now: noon, Up: upOf(map[healthcheck.Spec]bool{}),
 		Roles: map[string]vrrp.Role{}, Quorate: map[string]bool{}, Relinquished: map[string]time.Time{},
 		Assumed:   map[string]time.Time{},
-		Recovered: map[ServerKey]time.Time{}, Sysctls: map[string]string{},
+		Recovered: map[ServerKey]time.Time{}, Kept: map[ServerKey]int{}, Sysctls: map[string]string{},
 		Stopping: rapid.IntRange(0, 4).Draw(t, "stopping") == 0,
 	}
-	up := map[healthcheck.Spec]bool{}
+	up, told := map[healthcheck.Spec]bool{}, map[healthcheck.Spec]probe.Weight{}
 	for _, service := range c.Services {
 		f.Quorate[service.Name] = rapid.Bool().Draw(t, "quorate")
 		for _, server := range service.RealServers {
 			for _, check := range server.Checks {
 				up[check] = rapid.Bool().Draw(t, "up")
+				if weight := rapid.IntRange(-4, 8).Draw(t, "told"); weight >= 0 {
+					told[check] = probe.Weight{Known: true, Value: weight}
+				}
 			}
 			for _, check := range server.WeightChecks {
 				up[check.Check] = rapid.Bool().Draw(t, "passes")
@@ -386,9 +395,13 @@ func drawFacts(t *rapid.T, c *config.Config) Facts {
 			if rapid.Bool().Draw(t, "recovered") {
 				f.Recovered[ServerKey{service.IPVS.ServiceKey, server.Address}] = moment.Draw(t, "recovered at")
 			}
+			if rapid.IntRange(0, 5).Draw(t, "kept") == 0 {
+				f.Kept[ServerKey{service.IPVS.ServiceKey, server.Address}] = rapid.IntRange(0, 8).Draw(t, "kept weight")
+			}
 		}
 	}
 	f.Up = upOf(up)
+	f.Told = func(spec healthcheck.Spec) probe.Weight { return told[spec] }
 	for _, instance := range c.VRRP {
 		f.Roles[instance.Router.Name] = vrrp.Role(rapid.IntRange(0, 3).Draw(t, "role"))
 		if rapid.Bool().Draw(t, "relinquished") {

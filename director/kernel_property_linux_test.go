@@ -68,8 +68,8 @@ const (
 	drawsByCommand = 3
 	// fewestDraws are made however long that takes, and more until the time is
 	// over, or rapid's number of checks is reached.
-	fewestDraws = 10
-	enoughDraws = 2 * time.Minute
+	fewestDraws = 6
+	enoughDraws = 40 * time.Second
 )
 
 // forgetDevices makes o forget what comes out of a device that stays for another

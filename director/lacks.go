@@ -32,7 +32,7 @@ type Lack struct {
 // changes nothing, except that to look at IPVS and rules loads the kernel's
 // modules for them.
 func Lacks(c *config.Config) []Lack {
-	return slices.Concat(lacksOfIPVS(c), lacksOfInterfaces(c), lacksOfFirewall(c), lacksOfSysctls(c))
+	return slices.Concat(lacksOfIPVS(c), lacksOfInterfaces(c), lacksOfFirewall(c), lacksOfChecks(c), lacksOfSysctls(c))
 }
 
 // lacksOfIPVS tries what the virtual services need in a network namespace of its
@@ -71,6 +71,7 @@ func lacksOfInterfaces(c *config.Config) []Lack {
 	if c.Sync != nil {
 		uses = append(uses, use{c.Sync.Interface, "connections are not synchronised"})
 	}
+	uses = append(uses, interfacesOfChecks(c)...)
 	present, err := net.Interfaces()
 	if err != nil {
 		return []Lack{{What: "interfaces", Unknown: err.Error()}}

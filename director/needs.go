@@ -32,6 +32,9 @@ func needsOf(c *config.Config) ipvs.Needs {
 			tunnels.Add(service.Sorry.Tunnel.Type)
 		}
 	}
+	if len(pathServices(c)) > 0 {
+		schedulers.Add(pathScheduler)
+	}
 	return ipvs.Needs{
 		Schedulers: slices.Sorted(maps.Keys(schedulers)),
 		Engines:    slices.Sorted(maps.Keys(engines)),

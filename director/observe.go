@@ -61,6 +61,9 @@ func OwnedBy(c *config.Config) Owned {
 	for i := range c.Services {
 		o.Services.Add(c.Services[i].IPVS.ServiceKey)
 	}
+	for key := range pathServices(c) {
+		o.Services.Add(key)
+	}
 	for i := range c.VRRP {
 		instance := &c.VRRP[i]
 		for _, vip := range instance.VIPs {

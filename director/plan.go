@@ -9,6 +9,7 @@ import (
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 	"github.com/lvsd/lvsd/iptables"
 	"github.com/lvsd/lvsd/vrrp"
 )
@@ -21,6 +22,11 @@ type Facts struct {
 	Roles map[string]vrrp.Role
 	// Up is the verdict of a check; if it is nil, every check counts as down.
 	Up func(healthcheck.Spec) bool
+	// Told is the weight that a real server tells by a check; nil is none.
+	Told func(healthcheck.Spec) probe.Weight
+	// Kept are the weights of real servers that stand until the checks by which
+	// those tell theirs have answered.
+	Kept map[ServerKey]int
 	// Draining are real servers that the configuration no longer names but that
 	// still have connections.
 	Draining map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination
@@ -73,6 +79,7 @@ func Plan(f Facts) State {
 	planSysctls(want, f)
 	if !f.Stopping || f.handsOver() {
 		planServices(want, f)
+		planPaths(want, f)
 	}
 	if !f.Stopping {
 		planTimeouts(want, f.Config.IPVS.Timeouts)

@@ -119,9 +119,10 @@ func TestPlanServesWhatIsUp(t *testing.T) {
 			for _, server := range planned.RealServers {
 				serving[server.Address.String()] = server.Weight
 			}
-			some, quorate := false, quorate(s, f.Up, f.Quorate[s.Name])
-			for _, server := range s.RealServers {
-				up := isUp(server, f.Up) && upWeight(server, f.Up) > 0
+			some, quorate := false, f.tally(&s).Quorate
+			for i := range s.RealServers {
+				server := &s.RealServers[i]
+				up := f.isUp(server) && f.upWeight(&s, server) > 0
 				some = some || up
 				if _, there := serving[server.Address.String()]; up && quorate && !there {
 					t.Fatalf("%v is up and not in %v", server.Address, planned)

@@ -26,7 +26,7 @@ func planServices(want State, f Facts) {
 // left goes on serving.
 func planService(f Facts, s config.VirtualService) Service {
 	sorry := s.Sorry
-	needed := sorry != nil && !f.tally(s).Quorate
+	needed := sorry != nil && !f.tally(&s).Quorate
 	replaced := needed && sorry.Mode != config.SorryBeside
 	draining := f.Draining[s.IPVS.ServiceKey]
 
@@ -44,7 +44,7 @@ func planService(f Facts, s config.VirtualService) Service {
 			Lower:      server.Lower,
 		}
 		switch {
-		case !replaced && isUp(*server, f.Up):
+		case !replaced && f.isUp(server):
 			destination.Weight = f.weight(&s, server)
 		case s.OnFailure == config.Remove:
 			continue

@@ -7,7 +7,6 @@ import (
 	"maps"
 
 	"github.com/lvsd/lvsd/config"
-	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
@@ -94,12 +93,8 @@ func (d *Director) Preview(ctx context.Context, kernel Kernel, c *config.Config)
 	if err := twin.adopt(Memory{}, first); err != nil {
 		return Preview{}, err
 	}
-	for spec, status := range d.pool.All() {
-		if _, kept := twin.pool.Status(spec); kept && (status.Inherited || status.State != healthcheck.Unknown) {
-			if err := twin.pool.Seed(spec, status.Up); err != nil {
-				return Preview{}, err
-			}
-		}
+	if err := twin.hear(d.pool.All()); err != nil {
+		return Preview{}, err
 	}
 	return twin.preview(PreviewReload, HealthDaemon), nil
 }

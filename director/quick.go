@@ -108,11 +108,13 @@ type derived struct {
 	checks       checkIndex
 	byKey        map[ipvs.ServiceKey]int
 	requirements []Requirement
+	// paths are the services of path checks, which no verdict changes.
+	paths map[ipvs.ServiceKey]Service
 }
 
 func derive(c *config.Config) derived {
 	d := derived{
-		config: c, checks: indexChecks(c), requirements: Requirements(c),
+		config: c, checks: indexChecks(c), requirements: Requirements(c), paths: pathServices(c),
 		byKey: make(map[ipvs.ServiceKey]int, len(c.Services)),
 	}
 	for n := range c.Services {

@@ -18,6 +18,7 @@ import (
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 // steps is a director that takes its steps when a test says so, with checks that
@@ -28,13 +29,18 @@ type steps struct {
 	kernel *model
 	log    *syncBuffer
 	states map[healthcheck.Spec]healthcheck.State
+	told   map[healthcheck.Spec]probe.Weight
+	since  map[healthcheck.Spec]time.Time
 }
 
 // newSteps has taken the first, complete step, with every check up.
 func newSteps(t testing.TB, c *config.Config) *steps {
 	t.Helper()
 	kernel := newModel()
-	s := &steps{t: t, kernel: kernel, log: &syncBuffer{}, states: map[healthcheck.Spec]healthcheck.State{}}
+	s := &steps{
+		t: t, kernel: kernel, log: &syncBuffer{}, states: map[healthcheck.Spec]healthcheck.State{},
+		told: map[healthcheck.Spec]probe.Weight{}, since: map[healthcheck.Spec]time.Time{},
+	}
 	s.Director = New(Options{
 		Config: c, Kernel: kernel, Network: kernel,
 		Log: slog.New(slog.NewTextHandler(s.log, nil)),
@@ -44,7 +50,9 @@ func newSteps(t testing.TB, c *config.Config) *steps {
 		if !ok {
 			state = healthcheck.Up
 		}
-		return healthcheck.Status{Verdict: healthcheck.Verdict{State: state, Up: state == healthcheck.Up}}
+		return healthcheck.Status{
+			Verdict: healthcheck.Verdict{State: state, Up: state == healthcheck.Up}, Weight: s.told[spec], Since: s.since[spec],
+		}
 	}
 	s.setStandings(t.Context(), c)
 	s.status.ready = true
@@ -65,8 +73,16 @@ func (s *steps) verdict(spec healthcheck.Spec, up bool) {
 	if !up {
 		change.From, change.To = change.To, change.From
 	}
-	s.states[spec] = change.To
+	s.states[spec], s.since[spec] = change.To, time.Now()
+	change.Weight = s.told[spec]
 	s.verdictChanged(change)
+}
+
+// tells makes a check that is as it was tell another weight; -1 is none.
+func (s *steps) tells(spec healthcheck.Spec, weight int) {
+	s.told[spec] = probe.Weight{Known: weight >= 0, Value: max(weight, 0)}
+	state := s.statusOf(spec).State
+	s.verdictChanged(healthcheck.Change{Spec: spec, From: state, To: state, Weight: s.told[spec]})
 }
 
 // farm is a configuration of so many services with so many real servers; the
@@ -208,6 +224,9 @@ func TestQuickIsAsComplete(t *testing.T) {
 		for i := range c.Services {
 			service := &c.Services[i]
 			service.OnFailure = rapid.SampledFrom([]config.OnFailure{config.Quiesce, config.Remove}).Draw(r, "on_failure")
+			server := &service.RealServers[0]
+			server.AnyCheck = rapid.Bool().Draw(r, "any check")
+			server.Checks = append(server.Checks, healthcheck.Check{Kind: probe.File{Path: "/run/weight"}}.Of(server.Address))
 			service.Quorum.Weight = rapid.IntRange(0, 15).Draw(r, "quorum")
 			service.Quorum.Hysteresis = rapid.IntRange(0, max(service.Quorum.Weight-1, 0)).Draw(r, "hysteresis")
 			if rapid.Bool().Draw(r, "sorry") {
@@ -222,7 +241,14 @@ func TestQuickIsAsComplete(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(r, "length") {
 			service := &c.Services[rapid.IntRange(0, 5).Draw(r, "service")]
 			server := &service.RealServers[rapid.IntRange(0, 2).Draw(r, "server")]
-			switch rapid.IntRange(0, 3).Draw(r, "what") {
+			switch rapid.IntRange(0, 4).Draw(r, "what") {
+			case 4:
+				file := service.RealServers[0].Checks[1]
+				if rapid.Bool().Draw(r, "verdict") {
+					s.verdict(file, s.states[file] == healthcheck.Down)
+				} else {
+					s.tells(file, rapid.IntRange(-1, 9).Draw(r, "told"))
+				}
 			case 0, 1:
 				s.verdict(server.Checks[0], s.states[server.Checks[0]] == healthcheck.Down)
 			case 2:

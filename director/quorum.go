@@ -1,9 +1,6 @@
 package director
 
-import (
-	"github.com/lvsd/lvsd/config"
-	"github.com/lvsd/lvsd/healthcheck"
-)
+import "github.com/lvsd/lvsd/config"
 
 // tally is how a virtual service stands against its quorum.
 type tally struct {
@@ -17,31 +14,23 @@ type tally struct {
 // tally counts the service's real servers against its quorum. What it says of
 // Quorate may be put into Facts.Quorate before or after Plan: it comes out the
 // same again.
-func (f Facts) tally(s config.VirtualService) tally {
-	return tallyOf(s, f.Up, f.Quorate[s.Name])
-}
-
-// tallyOf is tally for a service that had its quorum before, or had not.
 //
-// A weight is the configured one with what the service's weight checks add or
-// take away, as keepalived counts it; slow start does not lessen it, or a
-// service would lose its quorum by a recovery.
-func tallyOf(s config.VirtualService, up func(healthcheck.Spec) bool, before bool) tally {
+// A weight is the one that the real server tells, or the configured one, with
+// what the service's weight checks add or take away, as keepalived counts it: a
+// server that is up with weight 0 counts for nothing. Slow start does not lessen
+// it, or a service would lose its quorum by a recovery.
+func (f Facts) tally(s *config.VirtualService) tally {
 	t := tally{Needed: max(s.Quorum.Weight, 1)}
 	all := 0
-	for _, server := range s.RealServers {
+	for i := range s.RealServers {
+		server := &s.RealServers[i]
 		all += server.Weight
-		if isUp(server, up) {
-			t.Up += upWeight(server, up)
+		if f.isUp(server) {
+			t.Up += f.upWeight(s, server)
 		}
 	}
-	t.Quorate = isQuorate(t, s.Quorum.Hysteresis, all, before)
+	t.Quorate = isQuorate(t, s.Quorum.Hysteresis, all, f.Quorate[s.Name])
 	return t
-}
-
-// quorate reports whether the service has its quorum.
-func quorate(s config.VirtualService, up func(healthcheck.Spec) bool, before bool) bool {
-	return tallyOf(s, up, before).Quorate
 }
 
 // isQuorate is the arithmetic of the quorum: lost below Needed-hysteresis,

@@ -23,6 +23,11 @@ func weighing(weights []int, up int) (config.VirtualService, func(healthcheck.Sp
 	return s, upOf(verdicts)
 }
 
+// quorate is the answer for a service that had its quorum before, or had not.
+func quorate(s config.VirtualService, up func(healthcheck.Spec) bool, before bool) bool {
+	return Facts{Up: up, Quorate: map[string]bool{s.Name: before}}.tally(&s).Quorate
+}
+
 func TestQuorum(t *testing.T) {
 	for _, test := range []struct {
 		name          string

@@ -11,7 +11,6 @@ import (
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/director/netif"
-	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
@@ -133,6 +132,7 @@ func (d *Director) planPart(keys Set[ipvs.ServiceKey]) pass {
 	d.mu.Unlock()
 	p.want = d.view.expected
 	p.want.Services = servicesOnly(p.facts)
+	addPaths(p.want.Services, d.derived.paths, keys)
 	return p
 }
 
@@ -330,25 +330,4 @@ func mismatches(required []Requirement, have State) []SysctlStatus {
 		}
 	}
 	return wrong
-}
-
-// verdicts are what the weights in the kernel say of c's checks: a predecessor,
-// or a check that a reload replaces, set them. A real server that is not there
-// tells nothing.
-func (s State) verdicts(c *config.Config) map[healthcheck.Spec]bool {
-	up := map[healthcheck.Spec]bool{}
-	for _, service := range c.Services {
-		present := s.Services[service.IPVS.ServiceKey]
-		for _, server := range service.RealServers {
-			destination, there := present.realServer(server.Address)
-			if !there || server.Weight == 0 {
-				continue
-			}
-			for _, check := range server.Checks {
-				known, seen := up[check]
-				up[check] = destination.Weight > 0 && (known || !seen)
-			}
-		}
-	}
-	return up
 }

@@ -39,6 +39,7 @@ func Requirements(c *config.Config) []Requirement {
 		}
 	}
 	all.ofVIPsOnLoopback(c)
+	all.ofPaths(c)
 	return all
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
@@ -106,7 +105,7 @@ func (d *Director) judgeServices(f Facts) {
 }
 
 func (d *Director) judgeService(f Facts, service *config.VirtualService) {
-	t := f.tally(*service)
+	t := f.tally(service)
 	d.mu.Lock()
 	s := d.standings[service.Name]
 	if s == nil || f.Stopping {
@@ -147,7 +146,8 @@ func (d *Director) judgeServers(f Facts, s *standing) {
 	}
 	for i := range s.config.RealServers {
 		server := &s.config.RealServers[i]
-		up, reason, answered := d.answerOf(server)
+		v := verdictOf(server, d.checkStatus)
+		up, answered := v.State == healthcheck.Up, v.State != healthcheck.Unknown
 		d.mu.Lock()
 		told, known := s.up[server.Address]
 		news := answered && (!known || told != up)
@@ -156,26 +156,9 @@ func (d *Director) judgeServers(f Facts, s *standing) {
 		}
 		d.mu.Unlock()
 		if news {
-			d.notifyService(s, server.Address.String(), up, reason)
+			d.notifyService(s, server.Address.String(), up, v.reason(server))
 		}
 	}
-}
-
-// answerOf is what the checks say of the real server and why, if all have
-// answered or one says that it is down.
-func (d *Director) answerOf(server *config.RealServer) (up bool, reason string, answered bool) {
-	answered = true
-	for _, spec := range server.Checks {
-		switch status := d.checkStatus(spec); status.State {
-		case healthcheck.Down:
-			return false, fmt.Sprintf("%s %s: %s", spec, status.Last.Code, status.Last.Reason), true
-		case healthcheck.Unknown:
-			answered = false
-		case healthcheck.Up:
-			reason = fmt.Sprintf("%s %s", spec, status.Last.Code)
-		}
-	}
-	return true, strings.TrimSpace(reason), answered
 }
 
 // recallQuorums takes over what a predecessor found and told.
@@ -200,7 +183,7 @@ func (d *Director) quorateToRemember() map[string]bool {
 }
 
 // recover notes when a real server that was down came up, where its weight is to
-// rise slowly.
+// rise slowly. That a second check passes where one is enough is no recovery.
 func (d *Director) recover(service *config.VirtualService, change healthcheck.Change) {
 	if service.SlowStart == 0 {
 		return
@@ -210,13 +193,13 @@ func (d *Director) recover(service *config.VirtualService, change healthcheck.Ch
 		if !slices.Contains(server.Checks, change.Spec) {
 			continue
 		}
-		key := ServerKey{Service: service.IPVS.ServiceKey, Address: server.Address}
-		up, _, answered := d.answerOf(server)
+		key, v := serverKey(service, server.Address), verdictOf(server, d.checkStatus)
 		d.seen.Lock()
 		switch {
-		case !up:
+		case v.State == healthcheck.Down:
 			delete(d.recovered, key)
-		case answered && change.From == healthcheck.Down:
+		case v.State == healthcheck.Up && change.From == healthcheck.Down && change.To == healthcheck.Up &&
+			server.Checks[v.By] == change.Spec:
 			d.recovered[key] = time.Now()
 		}
 		d.seen.Unlock()
@@ -236,8 +219,10 @@ func (d *Director) nextRise(now time.Time) time.Time {
 	})
 	d.seen.Unlock()
 	var next time.Time
-	f := Facts{Recovered: d.recovered, Now: now, Up: d.isCheckUp}
-	for _, service := range d.derived.servicesIn(d.rising()) {
+	services := d.derived.servicesIn(d.rising())
+	f := d.partFacts(services)
+	f.Now = now
+	for _, service := range services {
 		next = sooner(next, f.nextStep(service))
 	}
 	return next

@@ -139,7 +139,10 @@ func TestUnansweredChecksAreNoNews(t *testing.T) {
 	kernel.change(func(s State) {
 		s.Services[c.Services[0].IPVS.ServiceKey] = left.Services[c.Services[0].IPVS.ServiceKey]
 	})
-	s := &steps{t: t, kernel: kernel, log: &syncBuffer{}, states: map[healthcheck.Spec]healthcheck.State{}}
+	s := &steps{
+		t: t, kernel: kernel, log: &syncBuffer{}, states: map[healthcheck.Spec]healthcheck.State{},
+		since: map[healthcheck.Spec]time.Time{},
+	}
 	s.Director = New(Options{
 		Config: c, Kernel: kernel, Network: kernel, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	})
@@ -194,7 +197,8 @@ func TestSlowStart(t *testing.T) {
 		s.kernel.unreadable = errInjected
 		s.verdict(check, true)
 		s.step()
-		if until := s.describeServer(service, &service.RealServers[0]).SlowStart; time.Until(until) != service.SlowStart {
+		facts := s.seenFacts(c)
+		if until := facts.describeServer(service, &service.RealServers[0], s.checkStatus).SlowStart; time.Until(until) != service.SlowStart {
 			t.Errorf("the status says until %v", until)
 		}
 		for range 20 {

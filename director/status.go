@@ -13,10 +13,13 @@ type Status struct {
 	Config   string    `json:"config"`
 	Started  time.Time `json:"started"`
 	// Ready is false until every check has answered once.
-	Ready     bool             `json:"ready"`
-	Reload    ReloadStatus     `json:"reload"`
-	Reconcile ReconcileStatus  `json:"reconcile"`
-	Instances []InstanceStatus `json:"instances"`
+	Ready bool `json:"ready"`
+	// CheckNotices are what is the matter with the checks as a whole now, the
+	// oldest first.
+	CheckNotices []CheckNoticeStatus `json:"check_notices"`
+	Reload       ReloadStatus        `json:"reload"`
+	Reconcile    ReconcileStatus     `json:"reconcile"`
+	Instances    []InstanceStatus    `json:"instances"`
 	// Groups and Trackers are those of the configuration, in file order.
 	Groups   []GroupStatus   `json:"groups"`
 	Trackers []TrackerStatus `json:"trackers"`
@@ -219,76 +222,6 @@ type HostStatus struct {
 	At time.Time `json:"at"`
 	// Error is why the last lookup failed: the addresses are old, then.
 	Error string `json:"error,omitempty"`
-}
-
-// QuorumStatus is how a virtual service stands against its quorum.
-type QuorumStatus struct {
-	// Needed is the least sum of weights, Up what is up.
-	Needed int `json:"needed"`
-	Up     int `json:"up"`
-	// Quorate is the answer, with the hysteresis, Since when it stands.
-	Quorate bool      `json:"quorate"`
-	Since   time.Time `json:"since"`
-}
-
-// ServiceStatus is one virtual service.
-type ServiceStatus struct {
-	Name       string       `json:"name"`
-	Service    string       `json:"service"`
-	Scheduler  string       `json:"scheduler"`
-	Forwarding string       `json:"forwarding"`
-	Up         int          `json:"servers_up"`
-	Quorum     QuorumStatus `json:"quorum"`
-	// SorryServer is its address; empty if there is none. Sorry tells that it is
-	// in use.
-	SorryServer string             `json:"sorry_server,omitempty"`
-	Sorry       bool               `json:"sorry_server_in_use"`
-	RealServers []RealServerStatus `json:"real_servers"`
-}
-
-// RealServerStatus is one real server of one virtual service.
-type RealServerStatus struct {
-	Address string `json:"address"`
-	// State is "up", "down", "unknown" (not yet checked) or "draining".
-	State string    `json:"state"`
-	Since time.Time `json:"since"`
-	// Host is the name that the file gives it by; empty if it gives an address.
-	Host string `json:"host,omitempty"`
-	// Weight is the one to have while up: as configured, and as checks of the
-	// weight have it. KernelWeight is the one in force; -1 is not in the kernel's
-	// table.
-	Weight       int `json:"weight"`
-	KernelWeight int `json:"kernel_weight"`
-	// Configured is the weight in the file.
-	Configured int `json:"configured_weight"`
-	// SlowStart tells that the weight rises until then; zero if it does not.
-	SlowStart time.Time     `json:"slow_start_until,omitzero"`
-	Active    uint32        `json:"active_connections"`
-	Inactive  uint32        `json:"inactive_connections"`
-	Checks    []CheckStatus `json:"checks"`
-	// WeightChecks change the weight and nothing else.
-	WeightChecks []WeightCheckStatus `json:"weight_checks,omitempty"`
-}
-
-// WeightCheckStatus is a check that makes the weight depend on its result.
-type WeightCheckStatus struct {
-	CheckStatus
-	// Change is what it adds while it passes, or, negative, takes away while it
-	// does not.
-	Change int `json:"weight"`
-}
-
-// CheckStatus is one check of a real server.
-type CheckStatus struct {
-	Kind   string    `json:"kind"`
-	Target string    `json:"target"`
-	State  string    `json:"state"`
-	Since  time.Time `json:"since"`
-	// Code is in HAProxy's vocabulary: L4OK, L4CON, L7STS and so on.
-	Code     string        `json:"code,omitempty"`
-	Reason   string        `json:"reason,omitempty"`
-	At       time.Time     `json:"at"`
-	Duration time.Duration `json:"duration_ns"`
 }
 
 // SysctlStatus is a kernel parameter that is not as the configuration needs it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 	"github.com/lvsd/lvsd/track"
 )
 
@@ -52,43 +53,36 @@ func (s sources) find(t config.Tracker) finding {
 	return finding{}
 }
 
-// findService weighs the real servers that are up against the quorum. Those
-// without an answer leave it open, if they could decide.
+// findService weighs the real servers that are up against the quorum: by the
+// weight that each tells, or the configured one. Those without an answer leave it
+// open, if they could decide.
 func findService(service config.VirtualService, quorum int, check func(healthcheck.Spec) healthcheck.Status) finding {
 	up, open, total := 0, 0, 0
-	for _, server := range service.RealServers {
-		total += server.Weight
-		switch serverState(server, check) {
-		case track.Up:
-			up += server.Weight
-		case track.Unknown:
-			open += server.Weight
-		case track.Down:
-		}
+	f := Facts{
+		Up:   func(spec healthcheck.Spec) bool { return check(spec).Up },
+		Told: func(spec healthcheck.Spec) probe.Weight { return check(spec).Weight },
 	}
-	f := finding{Reason: fmt.Sprintf("weight %d of %d is up, quorum %d", up, total, quorum)}
+	for i := range service.RealServers {
+		server := &service.RealServers[i]
+		weight := server.Weight
+		switch verdictOf(server, inherited(check)).State {
+		case healthcheck.Up:
+			weight = f.baseWeight(server)
+			up += weight
+		case healthcheck.Unknown:
+			open += weight
+		case healthcheck.Down:
+		}
+		total += weight
+	}
+	found := finding{Reason: fmt.Sprintf("weight %d of %d is up, quorum %d", up, total, quorum)}
 	switch {
 	case up >= quorum:
-		f.State = track.Up
+		found.State = track.Up
 	case up+open < quorum:
-		f.State = track.Down
+		found.State = track.Down
 	}
-	return f
-}
-
-// serverState is Up as Plan takes it; otherwise Unknown if no check says down
-// and one has no answer.
-func serverState(server config.RealServer, ask func(healthcheck.Spec) healthcheck.Status) track.State {
-	state := track.Up
-	for _, spec := range server.Checks {
-		switch check := ask(spec); {
-		case check.State == healthcheck.Down:
-			return track.Down
-		case check.State == healthcheck.Unknown && !(check.Up && check.Inherited):
-			state = track.Unknown
-		}
-	}
-	return state
+	return found
 }
 
 func findCheck(check healthcheck.Status) finding {

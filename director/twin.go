@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -19,12 +20,40 @@ type twin struct {
 	*Director
 	// instancesBefore is what a predecessor remembered of instances.
 	instancesBefore map[string]InstanceMemory
+	// answers are where checks stand that have answered somebody else.
+	answers map[healthcheck.Spec]healthcheck.Status
 }
 
 func newTwin(o Options) *twin {
 	o.Network = noNetwork{}
 	o.Log = slog.New(slog.DiscardHandler)
-	return &twin{Director: New(o)}
+	t := &twin{Director: New(o), answers: map[healthcheck.Spec]healthcheck.Status{}}
+	t.statusOf = func(spec healthcheck.Spec) healthcheck.Status {
+		if status, ok := t.answers[spec]; ok {
+			return status
+		}
+		status, _ := t.pool.Status(spec)
+		return status
+	}
+	return t
+}
+
+// hear takes over where the checks stand that the twin has too. What a check told
+// beside its verdict counts only if it has answered.
+func (t *twin) hear(statuses map[healthcheck.Spec]healthcheck.Status) error {
+	for spec, status := range statuses {
+		answered := status.State != healthcheck.Unknown
+		if _, kept := t.pool.Status(spec); !kept || !answered && !status.Inherited {
+			continue
+		}
+		if err := t.pool.Seed(spec, status.Up); err != nil {
+			return err
+		}
+		if answered {
+			t.answers[spec] = status
+		}
+	}
+	return nil
 }
 
 // noNetwork is for who never asks.
@@ -55,29 +84,25 @@ func (d *Director) resumes(v config.VRRP, memory Memory, first Snapshot) bool {
 
 // examine gives the checks verdicts beside those that the kernel has.
 func (t *twin) examine(ctx context.Context, health Health) error {
-	var verdicts map[healthcheck.Spec]bool
-	var err error
 	switch health {
 	case HealthUp:
-		verdicts = map[healthcheck.Spec]bool{}
+		clear(t.toldBefore) // weight 0 would not be up
 		for _, spec := range specs(t.derived.config) {
-			verdicts[spec] = true
+			if err := t.pool.Seed(spec, true); err != nil {
+				return err
+			}
 		}
 	case HealthProbe:
-		verdicts, err = firstAnswers(ctx, t.derived.config)
+		answers, err := firstAnswers(ctx, t.derived.config)
+		return errors.Join(err, t.hear(answers))
 	case HealthKernel, HealthDaemon:
 	}
-	for spec, up := range verdicts {
-		if err := t.pool.Seed(spec, up); err != nil {
-			return err
-		}
-	}
-	return err
+	return nil
 }
 
 // firstAnswers runs the checks of c until each has answered once, or for as long
 // as a daemon that starts waits for that. One without an answer is down.
-func firstAnswers(ctx context.Context, c *config.Config) (map[healthcheck.Spec]bool, error) {
+func firstAnswers(ctx context.Context, c *config.Config) (map[healthcheck.Spec]healthcheck.Status, error) {
 	pool := healthcheck.NewPool(c.Checks, func(healthcheck.Change) {}, func(healthcheck.Notice) {})
 	if err := pool.Update(specs(c)); err != nil {
 		return nil, fmt.Errorf("checks: %w", err)
@@ -91,13 +116,7 @@ func firstAnswers(ctx context.Context, c *config.Config) (map[healthcheck.Spec]b
 	case <-patience.C:
 	}
 	end()
-	up := map[healthcheck.Spec]bool{}
-	for spec, status := range pool.All() {
-		if status.State != healthcheck.Unknown {
-			up[spec] = status.Up
-		}
-	}
-	return up, context.Cause(ctx)
+	return pool.All(), context.Cause(ctx)
 }
 
 // preview plans everything and describes it.

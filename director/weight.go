@@ -13,31 +13,42 @@ const maxWeight = 65535
 // slowStartPace is the shortest time between two weights of slow start.
 const slowStartPace = 100 * time.Millisecond
 
-// isUp reports whether every check of the real server has the verdict up.
-func isUp(server config.RealServer, up func(healthcheck.Spec) bool) bool {
-	for _, check := range server.Checks {
-		if !passes(up, check) {
-			return false
+// isUp reports whether the checks of the real server have it up: all of them, or
+// with AnyCheck one. Without checks it always is.
+func (f Facts) isUp(server *config.RealServer) bool {
+	for i := range server.Checks {
+		if f.passes(server.Checks[i]) == server.AnyCheck {
+			return server.AnyCheck
 		}
 	}
-	return true
+	return !server.AnyCheck || len(server.Checks) == 0
 }
 
-// passes is up, where none is known to pass if that is nil.
-func passes(up func(healthcheck.Spec) bool, check healthcheck.Spec) bool {
-	return up != nil && up(check)
-}
+// passes is f.Up, where none is known to pass if that is nil.
+func (f Facts) passes(check healthcheck.Spec) bool { return f.Up != nil && f.Up(check) }
 
-// upWeight is the weight of the real server while it is up, as its weight checks
-// have it.
-func upWeight(server config.RealServer, up func(healthcheck.Spec) bool) int {
-	weight := server.Weight
-	for _, check := range server.WeightChecks {
-		if passes(up, check.Check) == (check.Weight > 0) {
-			weight += check.Weight
+// upWeight is the weight of the service's real server while it is up: the one
+// that it tells or that is configured, as its weight checks have it; or the one
+// that it had, until it can tell another.
+func (f Facts) upWeight(s *config.VirtualService, server *config.RealServer) int {
+	if len(f.Kept) > 0 {
+		if kept, ok := f.Kept[serverKey(s, server.Address)]; ok {
+			return kept
 		}
+	}
+	weight := f.baseWeight(server)
+	for i := range server.WeightChecks {
+		weight += f.change(&server.WeightChecks[i])
 	}
 	return min(max(weight, 0), maxWeight)
+}
+
+// change is what a weight check adds to the weight now.
+func (f Facts) change(check *config.WeightCheck) int {
+	if f.passes(check.Check) == (check.Weight > 0) {
+		return check.Weight
+	}
+	return 0
 }
 
 // ramp is how a weight rises from 1 to the full in slow start: in steps of equal
@@ -94,8 +105,8 @@ func (f Facts) rampOf(s *config.VirtualService, server *config.RealServer) (r ra
 	if s.SlowStart <= 0 || len(f.Recovered) == 0 {
 		return ramp{}, 0, false
 	}
-	since, on := f.Recovered[ServerKey{s.IPVS.ServiceKey, server.Address}]
-	return rampTo(upWeight(*server, f.Up), s.SlowStart), f.Now.Sub(since), on
+	since, on := f.Recovered[serverKey(s, server.Address)]
+	return rampTo(f.upWeight(s, server), s.SlowStart), f.Now.Sub(since), on
 }
 
 // weight is the weight of a real server that is up.
@@ -103,7 +114,7 @@ func (f Facts) weight(s *config.VirtualService, server *config.RealServer) int {
 	if r, elapsed, on := f.rampOf(s, server); on {
 		return r.weight(elapsed)
 	}
-	return upWeight(*server, f.Up)
+	return f.upWeight(s, server)
 }
 
 // nextStep is when a weight of the service that rises is to be raised again; zero
@@ -113,7 +124,7 @@ func (f Facts) nextStep(s config.VirtualService) time.Time {
 	for i := range s.RealServers {
 		server := &s.RealServers[i]
 		r, elapsed, on := f.rampOf(&s, server)
-		if !on || !isUp(*server, f.Up) {
+		if !on || !f.isUp(server) {
 			continue
 		}
 		if after := r.next(elapsed); after > 0 {

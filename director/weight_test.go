@@ -31,7 +31,7 @@ func TestUpWeight(t *testing.T) {
 		{"bounded at the end only", 5, []config.WeightCheck{{Check: failing, Weight: -9}, {Check: passing, Weight: 9}}, 5},
 	} {
 		server := config.RealServer{Weight: test.weight, WeightChecks: test.checks}
-		if got := upWeight(server, up); got != test.want {
+		if got := (Facts{Up: up}).upWeight(&config.VirtualService{}, &server); got != test.want {
 			t.Errorf("%s: weight %d, want %d", test.name, got, test.want)
 		}
 	}

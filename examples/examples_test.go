@@ -132,7 +132,7 @@ func TestCommandsExist(t *testing.T) {
 	}
 	help := map[string]string{}
 	for _, line := range []string{
-		"run", "check", "plan", "apply", "doctor", "list", "status", "adverts", "vrrp", "vrrp give-up", "vrrp hold", "vrrp release", "vrrp priority",
+		"run", "check", "plan", "apply", "doctor", "list", "status", "explain", "probe", "adverts", "vrrp", "vrrp give-up", "vrrp hold", "vrrp release", "vrrp priority",
 	} {
 		words := strings.Fields(line)
 		out, err := exec.Command(lvsd, append(words, "--help")...).CombinedOutput()

@@ -112,10 +112,13 @@ func (s Spec) Type() string {
 	return "none"
 }
 
-// String names the check in logs: "smtp 192.0.2.1:25", "smtp 192.0.2.1:25 via
-// 198.51.100.1:25".
+// String names the check in logs: "smtp 192.0.2.1:25", "ping 192.0.2.1", "smtp
+// 192.0.2.1:25 via 198.51.100.1:25".
 func (s Spec) String() string {
 	text := s.Type() + " " + s.Target.String()
+	if s.Target.Port() == 0 && s.Target.Addr().IsValid() {
+		text = s.Type() + " " + s.Target.Addr().String()
+	}
 	if via := s.Check().Via; via.IsValid() {
 		text += " via " + via.String()
 	}

@@ -49,7 +49,7 @@ func (p *Pool) begin(ctx context.Context) error {
 	p.ctx, p.began = ctx, time.Now()
 	if p.ask == nil {
 		p.ask = func(ctx context.Context, s Spec) probe.Result { return s.Request().Ask(ctx) }
-		p.connect()
+		p.connects = true
 	}
 	for _, c := range p.checks {
 		p.start(c)
@@ -57,15 +57,22 @@ func (p *Pool) begin(ctx context.Context) error {
 	return nil
 }
 
-// connect opens the connector. Without one, which is for want of descriptors,
-// connections take a goroutine each as other probes do.
-func (p *Pool) connect() {
-	connector, err := probe.NewConnector(func(owner any, r probe.Result) { p.ended(owner.(*check), r) })
-	if err != nil {
-		return
+// connectorFor is the connector that takes the request, which is opened when the
+// first one needs it; nil is none. Where there is none for want of descriptors, a
+// connection takes a goroutine as other probes do.
+func (p *Pool) connectorFor(r probe.Request) *probe.Connector {
+	if !p.connects || !r.OnlyConnects() {
+		return nil
 	}
-	p.connector = connector
-	p.running.Go(connector.Run)
+	if p.connector == nil {
+		connector, err := probe.NewConnector(func(owner any, r probe.Result) { p.ended(owner.(*check), r) })
+		if err != nil {
+			return nil
+		}
+		p.connector = connector
+		p.running.Go(connector.Run)
+	}
+	return p.connector
 }
 
 func (p *Pool) loop(ctx context.Context) {
@@ -151,8 +158,8 @@ func (p *Pool) step(now time.Time) (c *check, r probe.Result, over bool) {
 // launch begins the probe of c. If it is over at once, it returns the result.
 func (p *Pool) launch(c *check) (r probe.Result, over bool) {
 	request := c.spec.Request()
-	if p.connector != nil && p.connector.Takes(request) {
-		c.connection, r, over = p.connector.Begin(request, c)
+	if connector := p.connectorFor(request); connector != nil {
+		c.connection, r, over = connector.Begin(request, c)
 		if !over {
 			p.agenda.put(c, time.Now().Add(request.Timeout))
 		}

@@ -25,8 +25,9 @@ type Pool struct {
 	wake    chan struct{} // rouses the loop
 	began   time.Time     // Run
 
-	// connector is nil if there is none.
+	// connector is nil until a check needs it. Whether any may is connects.
 	connector *probe.Connector
+	connects  bool
 	// ask is for tests, in place of the connector as well; nil asks in earnest.
 	ask func(context.Context, Spec) probe.Result
 	// woken is for tests: it is called when the loop woke.

@@ -38,8 +38,8 @@ var mayImport = map[string][]string{
 	// The doctor looks at what the director would use, and changes nothing.
 	"director/doctor": {"config", "director", "director/ipvs", "director/netif", "sysctl", "vrrp/segment"},
 	"cmd/lvsd": {
-		"config", "director", "director/control", "director/doctor", "director/ipvs", "director/ipvsadm", "vrrp",
-		"vrrp/segment",
+		"config", "director", "director/control", "director/doctor", "director/ipvs", "director/ipvsadm", "healthcheck",
+		"healthcheck/probe", "vrrp", "vrrp/segment",
 	},
 	// A lab knows nothing of lvsd: it is one more daemon to it.
 	"integration":             nil,

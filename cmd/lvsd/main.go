@@ -1,5 +1,5 @@
 // Command lvsd is the director daemon and its tools: run, check, plan, apply,
-// list, status, doctor, adverts, vrrp.
+// list, status, explain, probe, doctor, adverts, vrrp.
 package main
 
 import (
@@ -64,7 +64,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\n%s", err, command.UsageString())}
 	})
-	root.AddCommand(newRun(), newCheck(), newPlan(), newApply(), newList(), newStatus(), newDoctor(), newAdverts(), newVRRP())
+	root.AddCommand(newRun(), newCheck(), newPlan(), newApply(), newList(), newStatus(), newExplain(), newProbe(), newDoctor(), newAdverts(), newVRRP())
 	return root
 }
 

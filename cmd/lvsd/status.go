@@ -47,6 +47,9 @@ func writeStatus(w io.Writer, s director.Status, now time.Time) error {
 	if !s.Ready {
 		b.WriteString("waiting for the first answers of the checks\n")
 	}
+	for _, n := range s.CheckNotices {
+		fmt.Fprintf(&b, "checks are %s for %s: %s\n", n.Kind, ago(now, n.Since), n.Reason)
+	}
 	if s.Reload.Error != "" {
 		fmt.Fprintf(&b, "last reload refused %s ago: %s\n", ago(now, s.Reload.At), s.Reload.Error)
 	}

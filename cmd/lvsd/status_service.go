@@ -77,6 +77,34 @@ func writeService(b *strings.Builder, s director.ServiceStatus, where string, no
 			ago(now, server.Since), weight(server, now), server.Active, server.Inactive, lastResult(server))
 	}
 	_ = table.Flush()
+	for _, server := range s.RealServers {
+		writeRemarks(b, server)
+	}
+}
+
+// writeRemarks prints what is remarkable about the checks of the real server.
+func writeRemarks(b *strings.Builder, s director.RealServerStatus) {
+	checks := slices.Clone(s.Checks)
+	for _, check := range s.WeightChecks {
+		checks = append(checks, check.CheckStatus)
+	}
+	for _, c := range checks {
+		remark := func(format string, args ...any) {
+			fmt.Fprintf(b, "  %s, check %s: %s\n", name(s), c.Kind, fmt.Sprintf(format, args...))
+		}
+		if c.Held != "" {
+			remark("held: %s", c.Held)
+		}
+		switch {
+		case c.FlapSuppressed:
+			remark("kept down because it comes and goes, flap score %.1f", c.FlapScore)
+		case c.FlapScore > 0:
+			remark("flap score %.1f", c.FlapScore)
+		}
+		if c.Warning != "" {
+			remark("warning: %s", c.Warning)
+		}
+	}
 }
 
 // name is the address, and the name that the file gives the real server by.
@@ -96,6 +124,12 @@ func weight(s director.RealServerStatus, now time.Time) string {
 		return fmt.Sprintf("%d (of %d, rising for %s)", s.KernelWeight, s.Weight, s.SlowStart.Sub(now).Round(time.Second))
 	case s.KernelWeight != s.Weight && s.Weight > 0:
 		return fmt.Sprintf("%d (of %d)", s.KernelWeight, s.Weight)
+	case s.Kept:
+		return fmt.Sprintf("%d (as before)", s.KernelWeight)
+	case s.Told != nil && s.Weight == *s.Told:
+		return fmt.Sprintf("%d (told)", s.KernelWeight)
+	case s.Told != nil:
+		return fmt.Sprintf("%d (%d told, %+d by checks)", s.KernelWeight, *s.Told, s.Weight-*s.Told)
 	case len(s.WeightChecks) > 0 && s.Weight != s.Configured:
 		return fmt.Sprintf("%d (%d by checks)", s.KernelWeight, s.Weight-s.Configured)
 	default:
@@ -121,14 +155,15 @@ func writeHosts(b *strings.Builder, hosts []director.HostStatus, now time.Time) 
 	}
 }
 
-// lastResult is that of the check which decides: the first that is not up.
+// lastResult is that of the first check which agrees with the verdict on the real
+// server.
 func lastResult(s director.RealServerStatus) string {
 	if len(s.Checks) == 0 {
 		return "-"
 	}
 	deciding := s.Checks[0]
 	for _, check := range s.Checks {
-		if check.State != "up" {
+		if check.State == s.State {
 			deciding = check
 			break
 		}
@@ -136,5 +171,5 @@ func lastResult(s director.RealServerStatus) string {
 	if deciding.Code == "" {
 		return deciding.Kind + ": not yet checked"
 	}
-	return fmt.Sprintf("%s: %s %s", deciding.Kind, deciding.Code, deciding.Reason)
+	return strings.TrimSpace(fmt.Sprintf("%s: %s %s", deciding.Kind, deciding.Code, deciding.Reason))
 }

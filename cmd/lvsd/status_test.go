@@ -123,8 +123,14 @@ func TestWriteStatusOfServices(t *testing.T) {
 			},
 		}
 	}
+	thirty, none := 30, 0
+	tls := director.CheckStatus{Kind: "https", State: "up", Code: "L7OK", Warning: "certificate expires in 6 days"}
 	status := director.Status{
 		RouterID: "lb1", Version: "v1.2.3", PID: 42, Started: before(time.Hour), Ready: true,
+		CheckNotices: []director.CheckNoticeStatus{
+			{Kind: "delayed", Reason: "4096 probes are in flight", Since: before(time.Minute)},
+			{Kind: "held", Reason: "60 of 100 checks began to fail at once", Since: before(3 * time.Second)},
+		},
 		Daemons: []director.DaemonStatus{{State: "master", Interface: "eth1", ID: 11}, {State: "backup", Interface: "eth1", ID: 11}},
 		Services: []director.ServiceStatus{
 			web("192.0.2.1:80"), web("192.0.2.2:80"), web("192.0.2.3:80"), web("192.0.2.4:80"), web("192.0.2.5:80"),
@@ -132,6 +138,34 @@ func TestWriteStatusOfServices(t *testing.T) {
 				Name: "dns", Service: "udp 192.0.2.1:53", Scheduler: "rr", Forwarding: "Masq",
 				Quorum: director.QuorumStatus{Needed: 1, Since: before(10 * time.Second)},
 				Sorry:  true, SorryServer: "192.0.2.99:53",
+			},
+			{
+				Name: "api", Service: "tcp 192.0.2.1:443", Scheduler: "wlc", Forwarding: "Route", Up: 4,
+				RealServers: []director.RealServerStatus{
+					{
+						Address: "192.0.2.21:443", State: "up", Weight: 30, KernelWeight: 30, Configured: 100, Told: &thirty,
+						Checks: []director.CheckStatus{tls},
+					},
+					{
+						Address: "192.0.2.22:443", State: "up", Weight: 25, KernelWeight: 25, Configured: 100, Told: &thirty,
+						Checks: up, WeightChecks: []director.WeightCheckStatus{{CheckStatus: tls, Change: -5}},
+					},
+					{Address: "192.0.2.23:443", State: "up", Configured: 100, Told: &none, Checks: up},
+					{Address: "192.0.2.24:443", State: "unknown", Weight: 40, KernelWeight: 40, Configured: 100, Kept: true, Checks: up},
+					{
+						Address: "192.0.2.25:443", State: "down", Weight: 1, Configured: 1,
+						Checks: []director.CheckStatus{{
+							Kind: "tcp", State: "down", Code: "L4OK", FlapScore: 5.25, FlapSuppressed: true,
+						}},
+					},
+					{
+						Address: "192.0.2.26:443", State: "up", Weight: 1, KernelWeight: 1, Configured: 1, AnyCheck: true,
+						Checks: []director.CheckStatus{
+							{Kind: "tcp", State: "down", Code: "L4CON", FlapScore: 1.5},
+							{Kind: "https", State: "up", Code: "L7TOUT", Held: "this host was too busy"},
+						},
+					},
+				},
 			},
 		},
 		Hosts: []director.HostStatus{

@@ -32,6 +32,9 @@ const (
 // Source is what the socket tells of, and whom it asks.
 type Source interface {
 	Status() director.Status
+	// Explain says why a real server stands as it does. The error is
+	// director.ErrUnknownServer or director.ErrUnknownService.
+	Explain(server, service string) (director.Explanation, error)
 	// GiveUp makes this node BACKUP and waits until another node is MASTER,
 	// whose address it returns. The error is director.ErrUnknownInstance, or
 	// director.ErrNoTakeover when ctx ended first.
@@ -76,6 +79,7 @@ func serve(ctx context.Context, l net.Listener, source Source, timeout time.Dura
 	})
 	registerVerbs(mux, source)
 	registerPlan(mux, source)
+	registerExplain(mux, source)
 	server := &http.Server{
 		Handler:        mux,
 		ReadTimeout:    timeout,

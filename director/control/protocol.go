@@ -19,6 +19,11 @@ var ErrNotRunning = errors.New("lvsd is not running")
 const (
 	// CodeUnknownInstance: no VRRP instance has this name.
 	CodeUnknownInstance = "unknown_instance"
+	// CodeUnknownServer: no real server has this address or name, or not in this
+	// virtual service.
+	CodeUnknownServer = "unknown_server"
+	// CodeUnknownService: no virtual service has this name.
+	CodeUnknownService = "unknown_service"
 	// CodeNoTakeover: no other node became MASTER in time.
 	CodeNoTakeover = "no_takeover"
 	// CodeBadRequest: the request makes no sense.

@@ -99,6 +99,10 @@ func writeError(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, director.ErrUnknownInstance):
 		answer.Code, status = CodeUnknownInstance, http.StatusNotFound
+	case errors.Is(err, director.ErrUnknownServer):
+		answer.Code, status = CodeUnknownServer, http.StatusNotFound
+	case errors.Is(err, director.ErrUnknownService):
+		answer.Code, status = CodeUnknownService, http.StatusNotFound
 	case errors.Is(err, director.ErrNoTakeover):
 		answer.Code, status = CodeNoTakeover, http.StatusConflict
 	case errors.As(err, &answer):

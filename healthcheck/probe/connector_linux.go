@@ -74,10 +74,10 @@ func NewConnector(ended func(owner any, r Result)) (*Connector, error) {
 	}, nil
 }
 
-// Takes reports whether r is a probe for a Connector. A source port of its own
-// is not: probes then wait for each other. Neither is a zone, nor Toward, which
-// must be looked up.
-func (c *Connector) Takes(r Request) bool {
+// OnlyConnects reports whether r is a probe for a Connector. A source port of its
+// own is not: probes then wait for each other. Neither is a zone, nor Toward,
+// which must be looked up.
+func (r Request) OnlyConnects() bool {
 	return r.Kind == TCP{} && r.Route.Source.Port() == 0 && r.Target.Addr().Zone() == "" && !r.Route.Toward.IsValid()
 }
 

@@ -35,7 +35,7 @@ func connector(t *testing.T) (*Connector, chan Result) {
 // connect carries out r as a pool does: it ends at its timeout.
 func connect(t *testing.T, c *Connector, results chan Result, r Request) Result {
 	t.Helper()
-	if !c.Takes(r) {
+	if !r.OnlyConnects() {
 		t.Fatalf("takes no %+v", r)
 	}
 	begun, result, over := c.Begin(r, nil)
@@ -202,15 +202,17 @@ func TestConnectorDoesNotConnectToItself(t *testing.T) {
 	}
 }
 
-func TestConnectorTakesNoOther(t *testing.T) {
-	c, _ := connector(t)
+func TestOnlyConnects(t *testing.T) {
+	if !of(TCP{}, anywhere).OnlyConnects() {
+		t.Error("not what does")
+	}
 	for name, r := range map[string]Request{
 		"another kind":  of(mail, anywhere),
 		"a source port": {Kind: TCP{}, Target: anywhere, Route: Route{Source: netip.MustParseAddrPort("127.0.0.1:99")}},
 		"a zone":        of(TCP{}, netip.MustParseAddrPort("[fe80::1%lo]:25")),
 	} {
-		if c.Takes(r) {
-			t.Errorf("takes %s", name)
+		if r.OnlyConnects() {
+			t.Errorf("%s too", name)
 		}
 	}
 }

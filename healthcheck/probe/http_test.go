@@ -272,15 +272,15 @@ func TestHTTPSHostile(t *testing.T) {
 		handle func(net.Conn)
 		reason string
 	}{
-		"plain HTTP": {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); silent(c) }, "tls: tls: first record does not look like a TLS handshake"},
+		"plain HTTP": {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); silent(c) }, "tls: first record does not look like a TLS handshake"},
 		"closed":     {func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }, "tls: closed by the server"},
 		"reset":      {func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)); reset(c) }, "tls: connection reset by peer"},
 		"endless":    {flood(strings.Repeat("\x16\x03\x03\x40\x00", 1000)), "tls: "},
-		"alert":      {func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}); silent(c) }, "tls: remote error: tls: handshake failure"},
+		"alert":      {func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}); silent(c) }, "tls: remote error: handshake failure"},
 		"no more than TLS 1.1": {func(c net.Conn) {
 			_ = tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}).Handshake()
 			silent(c)
-		}, "tls: remote error: tls: protocol version not supported"},
+		}, "tls: remote error: protocol version not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			expectResult(t, of(tlsWeb, serve(t, test.handle)).Ask(t.Context()), L6RSP, test.reason)

@@ -97,14 +97,19 @@ type failure struct {
 
 func (f *failure) Error() string { return string(f.code) + " " + f.reason }
 
-func connectFailed(err error) error   { return failed("connect", err, L4TOUT, L4CON) }
-func handshakeFailed(err error) error { return failed("tls", err, L6TOUT, L6RSP) }
-func dialogueFailed(step string, err error) error {
-	return failed(step, err, L7TOUT, L7RSP)
+func connectFailed(err error) error { return failed("connect", err, L4TOUT, L4CON) }
+
+func dialogueFailed(step string, err error) error { return failed(step, err, L7TOUT, L7RSP) }
+
+// handshakeFailed leaves out that package tls says "tls: " as well.
+func handshakeFailed(err error) error {
+	f := failed("tls", err, L6TOUT, L6RSP)
+	f.reason = "tls: " + strings.ReplaceAll(strings.TrimPrefix(f.reason, "tls: "), "tls: ", "")
+	return f
 }
 
 // failed makes the failure of a step out of the error that ended it.
-func failed(step string, err error, timeout, other Code) error {
+func failed(step string, err error, timeout, other Code) *failure {
 	f := &failure{code: other, reason: step + ": " + describe(err)}
 	switch {
 	case localFault(err):

@@ -167,7 +167,7 @@ func TestTLSVersions(t *testing.T) {
 			}
 			r := of(hello(TLS{CA: own.file, MinVersion: least}, ""), target).Ask(t.Context())
 			if i < j {
-				expectResult(t, r, L6RSP, "tls: remote error: tls: protocol version not supported")
+				expectResult(t, r, L6RSP, "tls: remote error: protocol version not supported")
 			} else {
 				expectResult(t, r, L7OK, "status 200 OK")
 			}

@@ -95,17 +95,15 @@ type ipvsBench struct {
 	record *record
 	copies copies
 	began  time.Time
+	// every is the interval of checks that all real servers have.
+	every time.Duration
 }
 
-// benchIPVS measures every size and prints a table.
-func benchIPVS(t lab.TB, o options, w io.Writer) {
+// newIPVSBench makes ready for a run.
+func newIPVSBench(t lab.TB, o options) *ipvsBench {
 	only, err := regexp.Compile(o.only)
 	if err != nil {
 		t.Fatalf("-only: %v", err)
-	}
-	sizes, err := parseSizes(o.sizes)
-	if err != nil {
-		t.Fatalf("-sizes: %v", err)
 	}
 	lab.Require(t, lab.NeedNetns, lab.NeedIPVS, lab.NeedKeepalived)
 	b := &ipvsBench{
@@ -115,6 +113,16 @@ func benchIPVS(t lab.TB, o options, w io.Writer) {
 	if b.tracer, err = newTracer(); err != nil {
 		t.Fatalf("%v", err)
 	}
+	return b
+}
+
+// benchIPVS measures every size and prints a table.
+func benchIPVS(t lab.TB, o options, w io.Writer) {
+	sizes, err := parseSizes(o.sizes)
+	if err != nil {
+		t.Fatalf("-sizes: %v", err)
+	}
+	b := newIPVSBench(t, o)
 	for _, size := range sizes {
 		for n := range o.repeat {
 			b.repetition(size, n)
@@ -124,9 +132,6 @@ func benchIPVS(t lab.TB, o options, w io.Writer) {
 		}
 	}
 	b.record.print(w, sizes, o)
-	if o.csv {
-		b.record.csv(w)
-	}
 }
 
 // parseSizes reads "100,1000".
@@ -142,14 +147,19 @@ func parseSizes(text string) ([]int, error) {
 	return sizes, nil
 }
 
-// repetition lets every contestant do everything once: in their order, and in
-// the reverse of it every other time.
-func (b *ipvsBench) repetition(size, n int) {
+// turns are the contestants in their order, and in the reverse of it every other
+// time.
+func turns(n int) []ipvsContestant {
 	contestants := ipvsContestants()
 	if n%2 == 1 {
 		slices.Reverse(contestants)
 	}
-	for _, c := range contestants {
+	return contestants
+}
+
+// repetition lets every contestant do everything once.
+func (b *ipvsBench) repetition(size, n int) {
+	for _, c := range turns(n) {
 		if b.wanted(workProgram, workStart, workReload, workList, workMemory, workRest) {
 			b.inRound(c, newSite(size), n, (*round).life)
 		}

@@ -49,12 +49,12 @@ func (r *round) count() error {
 
 // countChanges counts the changing calls of some work and of a while after it.
 func (r *round) countChanges(name string, work func() error) error {
-	if err := r.tracer.startChanges(); err != nil {
+	if err := r.tracer.start(changeEvent); err != nil {
 		return err
 	}
 	err := work()
 	r.pause(countWatch)
-	changes, traceErr := r.tracer.stopChanges()
+	changes, traceErr := r.tracer.stop(changeEvent)
 	if err := errors.Join(err, traceErr); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

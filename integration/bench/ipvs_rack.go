@@ -24,21 +24,21 @@ func (r *round) rackDies() error {
 	if _, err := r.start(r.complete()); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	if err := await(r.Context(), r.process, func() error { return r.rackHas(1) }); err != nil {
+	if err := await(r.Context(), r.process, func() error { return r.checkedHave(1) }); err != nil {
 		return fmt.Errorf("rack up: %w", err)
 	}
 	r.pause(checkInterval) // until every check is in its step
-	if err := r.tracer.startChanges(); err != nil {
+	if err := r.tracer.start(changeEvent); err != nil {
 		return err
 	}
 	death, err := r.powerDown(alive)
 	if err == nil {
 		err = await(r.Context(), r.process, func() error {
 			r.pause(50 * time.Millisecond) // asking is not free here
-			return r.rackHas(0)
+			return r.checkedHave(0)
 		})
 	}
-	changes, traceErr := r.tracer.stopChanges()
+	changes, traceErr := r.tracer.stop(changeEvent)
 	if err := errors.Join(err, traceErr); err != nil {
 		return fmt.Errorf("rack down: %w", err)
 	}
@@ -46,7 +46,7 @@ func (r *round) rackDies() error {
 }
 
 // judgeRack works out the times.
-func (r *round) judgeRack(death time.Duration, changes []change) error {
+func (r *round) judgeRack(death time.Duration, changes []traced) error {
 	if len(changes) < r.site.rack() {
 		return fmt.Errorf("%d calls for %d weights were traced", len(changes), r.site.rack())
 	}
@@ -86,10 +86,10 @@ func firstVerdict(log string, offset time.Duration) (time.Duration, error) {
 	return 0, fmt.Errorf("no check down in lvsd's log: %.500s", log)
 }
 
-// rackHas is nil when every real server of the rack has the weight.
-func (r *round) rackHas(weight int) error {
+// checkedHave is nil when every real server that is checked has the weight.
+func (r *round) checkedHave(weight int) error {
 	for _, service := range r.site.services {
-		if !service.servers[0].inRack {
+		if !r.site.checked(service.servers[0]) {
 			continue
 		}
 		weights, err := r.table.weights(service.address)
@@ -97,7 +97,7 @@ func (r *round) rackHas(weight int) error {
 			return err
 		}
 		for _, server := range service.servers {
-			if server.inRack && weights[server.address] != weight {
+			if r.site.checked(server) && weights[server.address] != weight {
 				return fmt.Errorf("%v has weight %d, want %d", server.address, weights[server.address], weight)
 			}
 		}

@@ -99,6 +99,8 @@ type goal struct {
 	bounded     bool
 	// inverse makes the ratio one of lvsd's to the others', to be at most ratio.
 	inverse bool
+	// timed goals are not judged on a busy machine.
+	timed bool
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
@@ -171,28 +173,62 @@ func met(ok bool, target string) string {
 	return target + " missed"
 }
 
-// print prints the table.
+// print prints the table of the benchmark of IPVS.
 func (d *record) print(w io.Writer, sizes []int, o options) {
 	fmt.Fprintf(w, "Medians (least–most) of %d rounds, the contestants taking turns, each round in a network namespace of its own.\n", o.repeat)
 	fmt.Fprintf(w, "Ratio: the best of the others to lvsd; of memory, lvsd to keepalived. Every service has %d real servers.\n\n", serversPerService)
-	fmt.Fprintf(w, "| services | work | lvsd | lvsd apply | keepalived | ipvsadm | ratio | target |\n|--:|---|--:|--:|--:|--:|--:|---|\n")
-	for _, size := range sizes {
-		for _, g := range goals {
+	d.printTable(w, layout{
+		sizes: sizes, objects: "services", perService: 1, goals: goals,
+		columns: []string{nameLVSD, nameApply, nameKeepalived, nameIPVSADM},
+	})
+	d.printRest(w, o)
+}
+
+// layout is what a table has in it.
+type layout struct {
+	// sizes are numbers of services; objects, perService to one of them, are what
+	// the first column counts.
+	sizes      []int
+	objects    string
+	perService int
+	goals      []goal
+	columns    []string
+	// busy tells with which sizes the machine was too busy for timed goals; nil
+	// does not look.
+	busy func(size int) bool
+}
+
+func (d *record) printTable(w io.Writer, l layout) {
+	fmt.Fprintf(w, "| %s | work | %s | ratio | target |\n", l.objects, strings.Join(l.columns, " | "))
+	fmt.Fprintf(w, "|--:|---|%s--:|---|\n", strings.Repeat("--:|", len(l.columns)))
+	for _, size := range l.sizes {
+		for _, g := range l.goals {
 			if len(d.values(g.work, nameLVSD, size)) == 0 && len(d.values(g.work, nameKeepalived, size)) == 0 {
 				continue
 			}
-			fmt.Fprintf(w, "| %d | %s |", size, g.work)
-			for _, name := range []string{nameLVSD, nameApply, nameKeepalived, nameIPVSADM} {
+			fmt.Fprintf(w, "| %d | %s |", size*l.perService, g.work)
+			for _, name := range l.columns {
 				fmt.Fprintf(w, " %s |", d.cell(g.work, name, size, g.format))
 			}
 			ratio, target := d.verdict(g, size)
+			if g.timed && l.busy != nil && l.busy(size) {
+				target = "too busy to judge"
+			}
 			fmt.Fprintf(w, " %s | %s |\n", ratio, target)
 		}
 	}
+}
+
+// printRest tells how even the machine was and what failed, and prints every
+// measurement if that was asked for.
+func (d *record) printRest(w io.Writer, o options) {
 	d.printSpeed(w)
 	for _, f := range d.failures {
 		reason, _, _ := strings.Cut(f.err.Error(), "\n")
 		fmt.Fprintf(w, "\n%s, %d services: a round came to no end: %s\n", f.contestant, f.size, reason)
+	}
+	if o.csv {
+		d.csv(w)
 	}
 }
 

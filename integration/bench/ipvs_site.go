@@ -27,30 +27,41 @@ var rackAddress = netip.AddrFrom4([4]byte{10, 9, 0, 1})
 // site is a set of virtual services, the same for every contestant.
 type site struct {
 	services []siteService
-	// checks is how it is found out that the rack is dead.
-	checks rackChecks
+	// checks is how it is found out that real servers are dead.
+	checks siteChecks
+	// every is the time between two probes of a real server where all are checked;
+	// zero where not all are.
+	every time.Duration
 }
 
-// rackChecks are the ways to find out.
-type rackChecks int
+// siteChecks are the ways to find out.
+type siteChecks int
 
 // The ways.
 const (
 	// noChecks: nobody asks, every real server is always up.
-	noChecks rackChecks = iota
+	noChecks siteChecks = iota
 	// oneVerdict: one fact decides for the whole rack. lvsd has one check for
 	// equal questions; keepalived looks at one file for all.
 	oneVerdict
 	// ownChecks: every real server of the rack is asked at its own port.
 	ownChecks
+	// everyTCP and everyHTTP: every real server is asked at its own address. There
+	// is no rack.
+	everyTCP
+	everyHTTP
 )
 
-// checkInterval is the time between two probes of a check, and checkTimeout how
-// long one may take.
+// checkInterval is the time between two probes of a check of the rack, and
+// checkTimeout how long one of any check may take.
 const (
 	checkInterval = 2 * time.Second
 	checkTimeout  = time.Second
 )
+
+// serverNetwork has the addresses of all real servers outside the rack, as many
+// as may be checked.
+var serverNetwork = netip.MustParsePrefix("10.16.0.0/16")
 
 type siteService struct {
 	address netip.AddrPort
@@ -83,7 +94,7 @@ func newSite(n int) *site {
 
 // withRack puts real servers into the rack, as evenly over the services as can
 // be, and checks on them.
-func (s *site) withRack(checks rackChecks) *site {
+func (s *site) withRack(checks siteChecks) *site {
 	s.checks = checks
 	for k := range min(rackServers, len(s.services)*serversPerService) {
 		server := &s.services[k%len(s.services)].servers[k/len(s.services)]
@@ -91,6 +102,25 @@ func (s *site) withRack(checks rackChecks) *site {
 		server.inRack = true
 	}
 	return s
+}
+
+// withChecks has every real server checked.
+func (s *site) withChecks(checks siteChecks, every time.Duration) *site {
+	s.checks, s.every = checks, every
+	return s
+}
+
+// checked reports whether a real server is.
+func (s *site) checked(server siteServer) bool {
+	return s.every != 0 || server.inRack && s.checks != noChecks
+}
+
+// interval is the time between two probes of a check.
+func (s *site) interval() time.Duration {
+	if s.every != 0 {
+		return s.every
+	}
+	return checkInterval
 }
 
 // rack is how many real servers are in it.
@@ -104,6 +134,17 @@ func (s *site) rack() int {
 		}
 	}
 	return n
+}
+
+// servers are the addresses of all real servers.
+func (s *site) servers() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, service := range s.services {
+		for _, server := range service.servers {
+			all = append(all, server.address)
+		}
+	}
+	return all
 }
 
 // objects is how many virtual services and real servers there are.
@@ -140,9 +181,13 @@ func (s *site) lvsd(string) string {
 		}
 		for _, server := range service.servers {
 			fmt.Fprintf(&b, "\n  [[virtual_service.real_server]]\n  address = %q\n  weight = %d\n", server.address, server.weight)
-			if server.inRack && s.checks != noChecks {
-				fmt.Fprintf(&b, "    [virtual_service.real_server.check]\n    type = \"tcp\"\n    interval = %q\n    timeout = %q\n    fall = 1\n",
-					checkInterval, checkTimeout)
+			if s.checked(server) {
+				kind := "tcp"
+				if s.checks == everyHTTP {
+					kind = "http"
+				}
+				fmt.Fprintf(&b, "    [virtual_service.real_server.check]\n    type = %q\n    interval = %q\n    timeout = %q\n    fall = 1\n",
+					kind, s.interval(), checkTimeout)
 			}
 			if server.inRack && s.checks == oneVerdict {
 				fmt.Fprintf(&b, "    port = %d\n", rackPort)
@@ -153,7 +198,8 @@ func (s *site) lvsd(string) string {
 	return b.String()
 }
 
-// keepalived is its file; verdict is the file that decides for the rack.
+// keepalived is its file; verdict is the file that decides for the rack. It takes
+// a retry of 0 from checkers only, not from services.
 func (s *site) keepalived(verdict string) string {
 	var b strings.Builder
 	b.WriteString(keepalivedConfig(s.routers()))
@@ -161,16 +207,18 @@ func (s *site) keepalived(verdict string) string {
 		fmt.Fprintf(&b, "track_file rack {\n file %q\n weight 0\n init_file 0 overwrite\n}\n", verdict)
 	}
 	for _, service := range s.services {
-		fmt.Fprintf(&b, "virtual_server %v %d {\n delay_loop %g\n retry 0\n lvs_sched wlc\n lvs_method %s\n protocol TCP\n",
-			service.address.Addr(), service.address.Port(), checkInterval.Seconds(), service.method("NAT", "DR"))
+		fmt.Fprintf(&b, "virtual_server %v %d {\n delay_loop %g\n lvs_sched wlc\n lvs_method %s\n protocol TCP\n",
+			service.address.Addr(), service.address.Port(), s.interval().Seconds(), service.method("NAT", "DR"))
 		for _, server := range service.servers {
 			fmt.Fprintf(&b, " real_server %v %d {\n  weight %d\n  inhibit_on_failure\n", server.address.Addr(), server.address.Port(), server.weight)
 			switch {
-			case !server.inRack:
+			case !s.checked(server):
+			case s.checks == everyHTTP:
+				fmt.Fprintf(&b, "  HTTP_GET {\n   url {\n    path /\n    status_code 200\n   }\n   retry 0\n   connect_timeout %g\n  }\n", checkTimeout.Seconds())
 			case s.checks == oneVerdict:
 				b.WriteString("  FILE_CHECK {\n   track_file rack\n   weight 0\n  }\n")
-			case s.checks == ownChecks:
-				fmt.Fprintf(&b, "  TCP_CHECK {\n   connect_timeout %g\n  }\n", checkTimeout.Seconds())
+			default:
+				fmt.Fprintf(&b, "  TCP_CHECK {\n   retry 0\n   connect_timeout %g\n  }\n", checkTimeout.Seconds())
 			}
 			b.WriteString(" }\n")
 		}
@@ -201,10 +249,14 @@ func (s siteService) method(nat, dr string) string {
 	return dr
 }
 
-// prepare gives the host what the site needs beside the services: routes to the
-// rack.
+// prepare gives the host what the site needs beside the services: the addresses
+// of the real servers that are checked.
 func (s *site) prepare(h *lab.Host) {
+	addresses := netip.PrefixFrom(rackAddress, rackAddress.BitLen())
+	if s.every != 0 {
+		addresses = serverNetwork
+	}
 	if s.checks != noChecks {
-		h.Run("ip", "route", "add", "local", rackAddress.String()+"/32", "dev", "lo")
+		h.Run("ip", "route", "add", "local", addresses.String(), "dev", "lo")
 	}
 }

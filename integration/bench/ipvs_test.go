@@ -37,14 +37,14 @@ func TestSitesAreEqual(t *testing.T) {
 		if err := sameBytes([]byte(b.String()), []byte(s.ipvsadm(""))); err != nil {
 			t.Errorf("%d services: lvsd and ipvsadm differ: %v", len(s.services), err)
 		}
-		want := map[rackChecks]int{noChecks: 0, oneVerdict: 1, ownChecks: rackServers}[s.checks]
+		want := map[siteChecks]int{noChecks: 0, oneVerdict: 1, ownChecks: rackServers}[s.checks]
 		if len(probes) != want {
 			t.Errorf("lvsd has %d different probes, want %d", len(probes), want)
 		}
 		text := s.keepalived("/verdict")
 		for word, want := range map[string]int{
 			"virtual_server ": len(s.services), "real_server ": len(s.services) * serversPerService,
-			"FILE_CHECK": map[rackChecks]int{oneVerdict: rackServers}[s.checks], "TCP_CHECK": map[rackChecks]int{ownChecks: rackServers}[s.checks],
+			"FILE_CHECK": map[siteChecks]int{oneVerdict: rackServers}[s.checks], "TCP_CHECK": map[siteChecks]int{ownChecks: rackServers}[s.checks],
 		} {
 			if n := strings.Count(text, "\n"+word) + strings.Count(text, " "+word); n != want {
 				t.Errorf("%d services: keepalived has %d %q, want %d", len(s.services), n, word, want)
@@ -68,15 +68,19 @@ func TestServersAreDistinct(t *testing.T) {
 	}
 }
 
-func TestParseChanges(t *testing.T) {
-	all, err := parseChanges("# tracer: nop\n#\n" +
+func TestParseTrace(t *testing.T) {
+	all, err := parseTrace("# tracer: nop\n#\n" +
 		"      keepalived-77      [001] .....    12.000250: change: (ip_vs_genl_set_cmd+0x0/0x770 [ip_vs])\n" +
-		"  a-b-123     [000] .....    13.5: change: (ip_vs_genl_set_cmd+0x0/0x770 [ip_vs])\n")
+		"  a-b-123     [000] ..s1.    13.5: refuse: (tcp_v4_send_reset+0x0/0x4a0)\n")
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%v %v", all, err)
 	}
-	if all[0] != (change{12*time.Second + 250*time.Microsecond, "keepalived"}) || all[1].process != "a-b" {
+	if all[0] != (traced{changeEvent, 12*time.Second + 250*time.Microsecond, "keepalived"}) ||
+		all[1] != (traced{refuseEvent, 13*time.Second + time.Second/2, "a-b"}) {
 		t.Errorf("%v", all)
+	}
+	if all, err := parseTrace("CPU:0 [LOST 17 EVENTS]\n"); err == nil {
+		t.Errorf("%v of a trace with lost events", all)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ const (
 	// changeEvent counts the calls that may change IPVS: every generic netlink
 	// command but the ones that read comes through its function.
 	changeEvent = "change"
+	// refuseEvent is a reset in reply to a packet of no connection: a connection
+	// refused.
+	refuseEvent = "refuse"
 	// syscallEvent is the kernel's own.
 	syscallEvent = "raw_syscalls/sys_enter"
 )
@@ -28,13 +32,14 @@ const (
 // time: what is counted is not timed, but for a rack that dies.
 type tracer struct{}
 
-// change is one changing call.
-type change struct {
+// traced is one event.
+type traced struct {
+	event   string
 	at      time.Duration // on the monotonic clock
 	process string
 }
 
-// newTracer sets up a probe on the changing calls.
+// newTracer sets up probes on the changing calls and on what is refused.
 func newTracer() (tracer, error) {
 	if _, err := os.Stat(filepath.Join(tracefs, "kprobe_events")); err != nil {
 		if err := unix.Mount("tracefs", tracefs, "tracefs", 0, ""); err != nil {
@@ -42,8 +47,8 @@ func newTracer() (tracer, error) {
 		}
 	}
 	t := tracer{}
-	probe := fmt.Sprintf("p:%s/%s ip_vs_genl_set_cmd", probeGroup, changeEvent)
-	return t, errors.Join(t.write("tracing_on", "0"), t.write("kprobe_events", probe),
+	probes := fmt.Sprintf("p:%[1]s/%[2]s ip_vs_genl_set_cmd\np:%[1]s/%[3]s tcp_v4_send_reset\n", probeGroup, changeEvent, refuseEvent)
+	return t, errors.Join(t.write("tracing_on", "0"), t.write("kprobe_events", probes),
 		t.write("trace_clock", "mono"), t.write("buffer_size_kb", "8192"))
 }
 
@@ -56,44 +61,55 @@ func (tracer) write(file, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-func (tracer) changesFile(name string) string {
-	return filepath.Join("events", probeGroup, changeEvent, name)
+func (t tracer) enable(event, value string) error {
+	return t.write(filepath.Join("events", probeGroup, event, "enable"), value)
 }
 
-// startChanges records every changing call from now on.
-func (t tracer) startChanges() error {
-	return errors.Join(t.write("trace", ""), t.write(t.changesFile("enable"), "1"), t.write("tracing_on", "1"))
+// start records the events of these names from now on.
+func (t tracer) start(events ...string) error {
+	err := t.write("trace", "")
+	for _, event := range events {
+		err = errors.Join(err, t.enable(event, "1"))
+	}
+	return errors.Join(err, t.write("tracing_on", "1"))
 }
 
-// stopChanges ends that and returns the calls in their order.
-func (t tracer) stopChanges() ([]change, error) {
-	if err := errors.Join(t.write("tracing_on", "0"), t.write(t.changesFile("enable"), "0")); err != nil {
+// stop ends that and returns the events in their order.
+func (t tracer) stop(events ...string) ([]traced, error) {
+	err := t.write("tracing_on", "0")
+	for _, event := range events {
+		err = errors.Join(err, t.enable(event, "0"))
+	}
+	if err != nil {
 		return nil, err
 	}
 	text, err := os.ReadFile(filepath.Join(tracefs, "trace"))
 	if err != nil {
 		return nil, err
 	}
-	return parseChanges(string(text))
+	return parseTrace(string(text))
 }
 
-// parseChanges reads lines like
+// traceLine is a line like
 //
 //	lvsd-123     [000] .....  1234.567890: change: (ip_vs_genl_set_cmd+0x0/0x770 [ip_vs])
-func parseChanges(text string) ([]change, error) {
-	var all []change
+var traceLine = regexp.MustCompile(`^ *(.+)-\d+ .* (\d+\.\d+): (\w+): \(`)
+
+func parseTrace(text string) ([]traced, error) {
+	var all []traced
 	for line := range strings.Lines(text) {
-		before, _, found := strings.Cut(line, ": "+changeEvent+": ")
-		if !found {
+		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		fields := strings.Fields(before)
-		at, err := time.ParseDuration(fields[len(fields)-1] + "s")
+		found := traceLine.FindStringSubmatch(line)
+		if found == nil {
+			return nil, fmt.Errorf("trace: %q is no event", line)
+		}
+		at, err := time.ParseDuration(found[2] + "s")
 		if err != nil {
 			return nil, fmt.Errorf("trace: %q: %w", line, err)
 		}
-		name := fields[0]
-		all = append(all, change{at, name[:max(0, strings.LastIndex(name, "-"))]})
+		all = append(all, traced{found[3], at, found[1]})
 	}
 	return all, nil
 }

@@ -23,15 +23,26 @@ const postfixMaster = "/usr/lib/postfix/sbin/master"
 // mailbox of its own.
 type Postfix struct {
 	*Daemon
-	host *Host
-	dir  string
+	host  *Host
+	dir   string
+	added PostfixConfig
 }
+
+// PostfixConfig are lines to add to the configuration of a Postfix: to main.cf
+// and to the services in master.cf.
+type PostfixConfig struct{ Main, Master string }
 
 // StartPostfix starts Postfix on port 25 of all the host's addresses and
 // returns when it greets. Its greeting has the host's name.
 func (h *Host) StartPostfix() *Postfix {
 	h.lab.t.Helper()
-	p := &Postfix{host: h, dir: h.lab.Dir(h.Name, "postfix")}
+	return h.StartPostfixWith(PostfixConfig{})
+}
+
+// StartPostfixWith is StartPostfix with more in its configuration.
+func (h *Host) StartPostfixWith(added PostfixConfig) *Postfix {
+	h.lab.t.Helper()
+	p := &Postfix{host: h, dir: h.lab.Dir(h.Name, "postfix"), added: added}
 	if err := p.layOut(); err != nil {
 		h.lab.t.Fatalf("host %s: postfix: %v", h.Name, err)
 	}
@@ -118,10 +129,10 @@ func (p *Postfix) layOut() error {
 			return err
 		}
 	}
-	if err := p.write("etc/main.cf", p.mainConfig(uid, gid)); err != nil {
+	if err := p.write("etc/main.cf", p.mainConfig(uid, gid)+p.added.Main); err != nil {
 		return err
 	}
-	return p.write("etc/master.cf", masterConfig)
+	return p.write("etc/master.cf", masterConfig+p.added.Master)
 }
 
 func (p *Postfix) write(name, text string) error {
