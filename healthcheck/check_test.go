@@ -68,7 +68,7 @@ func TestValidate(t *testing.T) {
 func TestValidateTarget(t *testing.T) {
 	for want, target := range map[string]netip.AddrPort{
 		"target must be an address and a port":                            {},
-		"check smtp 192.0.2.1:0: target must be an address and a port":    netip.MustParseAddrPort("192.0.2.1:0"),
+		"check smtp 192.0.2.1: target must be an address and a port":      netip.MustParseAddrPort("192.0.2.1:0"),
 		"check smtp [fe80::1%eth0]:25: interval must be positive, got 0s": netip.MustParseAddrPort("[fe80::1%eth0]:25"),
 	} {
 		err := specOf(mail, target, func(c *Check) { c.Interval = 0 }).Validate()
