@@ -35,7 +35,7 @@ test: install lint tools ## run every test; the last line is the sum
 	@rm -rf $(results)
 	@status=0; echo "== unit"; \
 	$(MAKE) --no-print-directory unit || status=1; \
-	jobs=2; [ "$$($(build)/vm -where)" = guest ] || jobs=1; \
+	jobs=3; [ "$$($(build)/vm -where)" = guest ] || jobs=1; \
 	echo "== host, vm-ipvs and vm-relay, $$jobs at a time; each prints when it is done"; \
 	$(MAKE) --no-print-directory --keep-going --jobs=$$jobs --output-sync=target vm-relay vm-ipvs host || status=1; \
 	echo "== sum"; \
