@@ -3,59 +3,32 @@ package director
 import (
 	"context"
 	"log/slog"
-	"maps"
 
-	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/healthcheck"
 	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
-// hearing is what a check was last heard to say beside its state.
-type hearing struct {
-	weight  probe.Weight
-	warning string
-}
-
-// verdictChanged takes what changed of a check from the check's goroutine. It
-// does not block.
+// verdictChanged takes what changed of a check. It does not block.
 func (d *Director) verdictChanged(c healthcheck.Change) {
-	now := hearing{c.Weight, c.Warning}
 	d.mu.Lock()
 	d.verdicts = append(d.verdicts, c)
-	before := d.heard[c.Spec]
-	if now == (hearing{}) {
-		delete(d.heard, c.Spec)
-	} else {
-		d.heard[c.Spec] = now
-	}
 	d.mu.Unlock()
 	nudge(d.wake)
-	d.logCheck(c, before)
+	d.logCheck(c)
 	d.lookAgain()
-}
-
-// forgetHeard drops what was heard of checks that c does not have.
-func (d *Director) forgetHeard(c *config.Config) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.heard) == 0 {
-		return
-	}
-	kept := SetOf(specs(c)...)
-	maps.DeleteFunc(d.heard, func(spec healthcheck.Spec, _ hearing) bool { return !kept.Has(spec) })
 }
 
 // logCheck tells of a change in a line: of the state, with the weight if that is
 // new too, or of the weight; and in another one of a warning.
-func (d *Director) logCheck(c healthcheck.Change, before hearing) {
+func (d *Director) logCheck(c healthcheck.Change) {
 	log := func(level slog.Level, message string, arguments ...any) {
 		arguments = append([]any{"check", c.Spec.Type(), "target", c.Spec.Target}, arguments...)
 		d.Log.Log(context.Background(), level, message, arguments...)
 	}
 	why := []any{"code", c.Result.Code, "reason", c.Result.Reason}
 	var weight []any
-	if c.Weight != before.weight {
-		weight = []any{"weight_told", weightText(c.Weight), "weight_before", weightText(before.weight)}
+	if c.Weight != c.WeightBefore {
+		weight = []any{"told_weight", weightText(c.Weight), "told_weight_before", weightText(c.WeightBefore)}
 	}
 	switch {
 	case c.From != c.To:
@@ -69,9 +42,9 @@ func (d *Director) logCheck(c healthcheck.Change, before hearing) {
 		log(slog.LevelInfo, "check tells another weight", append(weight, why...)...)
 	}
 	switch {
-	case c.Warning == before.warning:
+	case c.Warning == c.WarningBefore:
 	case c.Warning == "":
-		log(slog.LevelInfo, "check warns no more", "before", before.warning)
+		log(slog.LevelInfo, "check warns no more", "before", c.WarningBefore)
 	default:
 		log(slog.LevelWarn, "check warns", "warning", c.Warning)
 	}

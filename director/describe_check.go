@@ -21,7 +21,7 @@ func describeCheck(spec healthcheck.Spec, s healthcheck.Status) CheckStatus {
 		Held:           s.Held,
 		FlapSuppressed: s.Flap.Suppressed,
 		Told:           shownWeight(s.Weight),
-		Warning:        s.Last.Warning,
+		Warning:        s.Warning,
 	}
 	if s.Flap.Score > leastFlapScore {
 		status.FlapScore = s.Flap.Score

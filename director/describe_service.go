@@ -88,6 +88,7 @@ func (f Facts) describeServer(
 ) RealServerStatus {
 	v := verdictOf(server, ask)
 	key := serverKey(service, server.Address)
+	told, _ := f.toldWeight(server)
 	status := RealServerStatus{
 		Address:    server.Address.String(),
 		Host:       server.Host,
@@ -96,7 +97,7 @@ func (f Facts) describeServer(
 		AnyCheck:   server.AnyCheck,
 		Weight:     f.upWeight(service, server),
 		Configured: server.Weight,
-		Told:       shownWeight(f.toldWeight(server)),
+		Told:       shownWeight(told),
 		Checks:     []CheckStatus{},
 	}
 	_, status.Kept = f.Kept[key]

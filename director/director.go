@@ -1,9 +1,9 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -88,8 +88,11 @@ type Director struct {
 	Options
 	started time.Time
 	pool    *healthcheck.Pool
-	// statusOf asks the pool.
+	// statusOf is where a check stands: the pool's word, or pathless's. mayAsk is
+	// hasPath; it is for the loop.
 	statusOf func(healthcheck.Spec) healthcheck.Status
+	mayAsk   func(healthcheck.Spec) bool
+	pathless pathless
 	// runners are the trackers with a life of their own; endTrackers ends it.
 	runners     *track.Set
 	endTrackers func()
@@ -150,8 +153,6 @@ type Director struct {
 	standings map[string]*standing
 	// verdicts are those that changed and are not planned yet.
 	verdicts []healthcheck.Change
-	// heard is what the log was told of checks beside their state.
-	heard map[healthcheck.Spec]hearing
 	// relinquished is when each instance last ceased to be MASTER, assumed when
 	// it became that in a switch.
 	relinquished, assumed map[string]time.Time
@@ -186,7 +187,6 @@ func New(o Options) *Director {
 		instances: map[string]*instance{},
 		refusals:  map[*instance]*refusal{},
 		standings: map[string]*standing{},
-		heard:     map[healthcheck.Spec]hearing{},
 		owned:     Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}},
 		sysctls:   map[string]string{},
 
@@ -200,7 +200,11 @@ func New(o Options) *Director {
 	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
 	d.conflicts = newConflicts(o.Network, o.Log, d.announcer.again)
 	d.pool = healthcheck.NewPool(o.Config.Checks, d.verdictChanged, d.poolNoticed)
+	d.mayAsk = d.hasPath
 	d.statusOf = func(spec healthcheck.Spec) healthcheck.Status {
+		if status, waits := d.pathless.all()[spec]; waits {
+			return status
+		}
 		status, _ := d.pool.Status(spec)
 		return status
 	}
@@ -297,19 +301,13 @@ func (d *Director) adopt(memory Memory, first Snapshot) error {
 // take a working server out until it has answered.
 func (d *Director) check(c *config.Config, have State) error {
 	d.pool.SetLimits(c.Checks)
-	if err := d.pool.Update(specs(c)); err != nil {
-		return fmt.Errorf("checks: %w", err)
-	}
-	for spec, up := range have.verdicts(c) {
-		if err := d.pool.Seed(spec, up); err != nil {
-			return fmt.Errorf("checks: %w", err)
-		}
+	if err := d.setChecks(c, have.verdicts(c)); err != nil {
+		return err
 	}
 	before := have.toldBefore(c)
 	d.seen.Lock()
 	d.toldBefore = before
 	d.seen.Unlock()
-	d.forgetHeard(c)
 	return d.setTrackers(c)
 }
 
@@ -373,12 +371,17 @@ func grace(c *config.Config) time.Duration {
 	for _, spec := range specs(c) {
 		check := spec.Check()
 		attempts := time.Duration(check.Retries + 1)
-		longest = max(longest, attempts*(check.Timeout+check.RetryDelay)+min(check.Interval, time.Second))
+		longest = max(longest, attempts*(check.Timeout+check.RetryDelay)+warmup(check))
 	}
 	if longest == 0 {
 		return maxGrace
 	}
 	return min(longest, maxGrace)
+}
+
+// warmup is how late a first probe may be.
+func warmup(c healthcheck.Check) time.Duration {
+	return cmp.Or(c.Warmup, min(c.Interval, time.Second))
 }
 
 // specs returns every check of c; equal ones may repeat.

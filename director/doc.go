@@ -13,9 +13,9 @@
 //	timer, address events ─► Kernel.Read ─► have ─────┘
 //
 // One goroutine, in Director.Run, plans and applies; another tells the routers
-// what links and trackers mean for them. Routers, checks, hooks, announcements
-// and the watch for address conflicts have goroutines of their own and are never
-// waited for by an advert. A new MASTER's VIPs are added and
+// what links and trackers mean for them. Routers, the pool of checks, hooks,
+// announcements and the watch for address conflicts have goroutines of their own
+// and are never waited for by an advert. A new MASTER's VIPs are added and
 // announced before the rest of the path is gone (takeOver).
 //
 // It must not know TOML, command lines, or how a packet, rule or message looks.

@@ -50,9 +50,9 @@ type ServerExplanation struct {
 type WeightExplanation struct {
 	Configured int `json:"configured"`
 	// Told is the weight that counts in place of the configured one, ToldBy the
-	// place in Checks of the one that told it.
-	Told   *int `json:"told,omitempty"`
-	ToldBy int  `json:"told_by,omitempty"`
+	// place in Checks of the one that told it; nil if there is none.
+	Told   *int `json:"told_weight,omitempty"`
+	ToldBy *int `json:"told_by,omitempty"`
 	// Kept says that Up is what it had before, until the check by which it may tell
 	// another has answered.
 	Kept bool `json:"kept,omitempty"`
@@ -108,7 +108,7 @@ type CheckExplanation struct {
 	LastFailure *ResultExplanation `json:"last_failure,omitempty"`
 	// History are the last results, the oldest first, without transcripts.
 	History []ResultExplanation `json:"history"`
-	// Next is when the next probe is due; zero if that is not known.
+	// Next is when the next probe is due; zero while one is under way or waits.
 	Next time.Time `json:"next,omitzero"`
 	// Shared are the others that the same probe is for.
 	Shared []CheckUser `json:"shared,omitempty"`
@@ -127,10 +127,13 @@ type ResultExplanation struct {
 	At       time.Time     `json:"at"`
 	Duration time.Duration `json:"duration_ns"`
 	OK       bool          `json:"ok"`
-	Code     string        `json:"code"`
-	Reason   string        `json:"reason,omitempty"`
-	Told     *int          `json:"told_weight,omitempty"`
-	Warning  string        `json:"warning,omitempty"`
+	// Inconclusive tells that this host could not ask: it says nothing about the
+	// server.
+	Inconclusive bool   `json:"inconclusive,omitempty"`
+	Code         string `json:"code"`
+	Reason       string `json:"reason,omitempty"`
+	Told         *int   `json:"told_weight,omitempty"`
+	Warning      string `json:"warning,omitempty"`
 	// Tries is more than 1 after retries.
 	Tries int `json:"tries,omitempty"`
 	// Transcript is what was said, in lines that begin with "> " for what was

@@ -20,7 +20,7 @@ func (d *Director) Explain(asked, service string) (Explanation, error) {
 	defer d.seen.RUnlock()
 	return scene{
 		facts: d.seenFacts(c), have: d.view.have, snapshot: d.view.snapshot,
-		ask: d.checkStatus, history: d.pool.History, notices: d.pool.Notices(),
+		ask: d.checkStatus, history: d.pool.History, next: d.pool.NextProbe, notices: d.pool.Notices(),
 		quorum: d.describeQuorum,
 	}.explain(asked, service)
 }
@@ -32,6 +32,7 @@ type scene struct {
 	snapshot Snapshot
 	ask      func(healthcheck.Spec) healthcheck.Status
 	history  func(healthcheck.Spec) []probe.Result
+	next     func(healthcheck.Spec) time.Time
 	notices  []healthcheck.Notice
 	quorum   func(Facts, *config.VirtualService) QuorumStatus
 }
@@ -94,15 +95,13 @@ func (s scene) server(m member, users map[healthcheck.Spec][]CheckUser) ServerEx
 
 func (s scene) weight(m member) WeightExplanation {
 	f := s.facts
-	told := f.toldWeight(m.server)
+	told, by := f.toldWeight(m.server)
 	w := WeightExplanation{
 		Configured: m.server.Weight, Told: shownWeight(told),
 		Up: f.upWeight(m.service, m.server), Now: f.weight(m.service, m.server),
 	}
 	if told.Known {
-		w.ToldBy = slices.IndexFunc(m.server.Checks, func(spec healthcheck.Spec) bool {
-			return tells(spec) && f.passes(spec) && f.Told(spec) == told
-		})
+		w.ToldBy = &by
 	}
 	_, w.Kept = f.Kept[serverKey(m.service, m.address)]
 	if _, elapsed, on := f.rampOf(m.service, m.server); on && elapsed < m.service.SlowStart {
@@ -141,10 +140,10 @@ func (s scene) check(spec healthcheck.Spec, shared []CheckUser) CheckExplanation
 		CheckStatus: describeCheck(spec, status),
 		Interval:    c.Interval, FastInterval: c.FastInterval, Timeout: c.Timeout,
 		Retries: c.Retries, RetryDelay: c.RetryDelay, Rise: c.Rise, Fall: c.Fall,
-		Against: status.Streak, Needed: needed(c, status.Verdict),
+		Against: status.Streak, Needed: status.Needed(c),
 		Successes: status.Successes, Failures: status.Failures, Inconclusive: status.Inconclusive,
 		Last: shownResult(status.Last), LastFailure: shownResult(status.LastFailure),
-		History: []ResultExplanation{}, Next: nextProbe(c, status), Shared: shared,
+		History: []ResultExplanation{}, Next: s.next(spec), Shared: shared,
 	}
 	if c.Via.IsValid() {
 		e.Via = c.Via.String()
@@ -164,37 +163,13 @@ func (s scene) check(spec healthcheck.Spec, shared []CheckUser) CheckExplanation
 	return e
 }
 
-// needed is how many results in a row change the verdict, as Threshold counts.
-func needed(c healthcheck.Check, v healthcheck.Verdict) int {
-	switch {
-	case v.State == healthcheck.Unknown && !(v.Up && v.Inherited):
-		return 1
-	case v.Up:
-		return c.Fall
-	}
-	return c.Rise
-}
-
-// nextProbe is when the next one is due; zero if that cannot be told from the
-// last result.
-func nextProbe(c healthcheck.Check, s healthcheck.Status) time.Time {
-	if s.Last.Code == "" || s.Last.Tries > 1 {
-		return time.Time{}
-	}
-	interval := c.Interval
-	if s.Streak > 0 && c.FastInterval > 0 {
-		interval = c.FastInterval
-	}
-	return s.Last.At.Add(max(interval, s.Last.Duration))
-}
-
 // shownResult is nil for the zero Result.
 func shownResult(r probe.Result) *ResultExplanation {
 	if r.Code == "" {
 		return nil
 	}
 	return &ResultExplanation{
-		At: r.At, Duration: r.Duration, OK: r.OK, Code: string(r.Code), Reason: r.Reason,
+		At: r.At, Duration: r.Duration, OK: r.OK, Inconclusive: !r.Conclusive(), Code: string(r.Code), Reason: r.Reason,
 		Told: shownWeight(r.Weight), Warning: r.Warning, Tries: r.Tries, Transcript: r.Transcript,
 	}
 }

@@ -35,6 +35,12 @@ func newStage() *stage {
 	s := &stage{statuses: map[healthcheck.Spec]healthcheck.Status{}, results: map[healthcheck.Spec][]probe.Result{}}
 	s.ask = func(spec healthcheck.Spec) healthcheck.Status { return s.statuses[spec] }
 	s.history = func(spec healthcheck.Spec) []probe.Result { return s.results[spec] }
+	s.next = func(spec healthcheck.Spec) time.Time {
+		if next := s.statuses[spec].Last.At.Add(spec.Check().Interval); !next.Before(midday) {
+			return next
+		}
+		return time.Time{} // one is under way
+	}
 	s.facts = Facts{
 		Config: c, Now: midday, Recovered: map[ServerKey]time.Time{}, Kept: map[ServerKey]int{}, Quorate: map[string]bool{},
 		Up:   func(spec healthcheck.Spec) bool { return s.ask(spec).Up },
@@ -178,6 +184,19 @@ func TestExplain(t *testing.T) {
 			}
 			delete(s.results, s.server().Checks[0])
 		},
+		"unasked": func(s *stage) {
+			spec := s.server().Checks[0]
+			s.fails(spec, result(6*time.Second, probe.L4CON, "connect: connection refused", ""), 12, true)
+			status := s.statuses[spec]
+			status.Last, status.Inconclusive = result(time.Second, probe.SOCKERR, "socket: too many open files", ""), 1
+			s.statuses[spec] = status
+		},
+		"unasked-up": func(s *stage) {
+			spec := s.server().Checks[0]
+			status := s.statuses[spec]
+			status.Last, status.Inconclusive = result(time.Second, probe.SOCKERR, "socket: too many open files", ""), 1
+			s.statuses[spec] = status
+		},
 		"held": func(s *stage) {
 			spec := s.server().Checks[0]
 			s.fails(spec, result(time.Second, probe.L4TOUT, "connect: timed out", "* connect: timed out"), 7, false)
@@ -247,7 +266,7 @@ func TestExplain(t *testing.T) {
 		},
 		"warning": func(s *stage) {
 			status := s.statuses[s.server().Checks[0]]
-			status.Last.Warning = "certificate expires in 6 days, on 2026-11-26"
+			status.Warning = "certificate expires in 6 days, on 2026-11-26"
 			s.statuses[s.server().Checks[0]] = status
 		},
 		"two-services": func(s *stage) {

@@ -17,8 +17,12 @@ func (d *Director) loop(ctx, background context.Context) {
 	defer due.Stop()
 	grace := time.NewTimer(grace(d.config))
 	defer grace.Stop()
-	answered := d.pool.Answered()
+	joined := false
 	for {
+		var answered <-chan struct{}
+		if !joined {
+			answered = d.answered()
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -31,7 +35,7 @@ func (d *Director) loop(ctx, background context.Context) {
 		case question := <-d.questions:
 			question()
 		case <-answered:
-			answered = nil
+			joined = true
 			d.join("every check has answered")
 		case <-grace.C:
 			d.join("checks took too long to answer")
@@ -139,9 +143,10 @@ func (d *Director) takeVerdicts() []int {
 	d.mu.Unlock()
 	touched := Set[int]{}
 	for _, change := range changes {
-		for n := range d.derived.checks.services(change.Spec) {
+		for n, server := range d.derived.checks.servers(change.Spec) {
 			touched.Add(n)
-			d.recover(&d.derived.config.Services[n], change)
+			service := &d.derived.config.Services[n]
+			d.recover(service, &service.RealServers[server], change)
 		}
 	}
 	return slices.Sorted(maps.Keys(touched))

@@ -41,20 +41,26 @@ func pathServices(c *config.Config) map[ipvs.ServiceKey]Service {
 			if services == nil {
 				services = map[ipvs.ServiceKey]Service{}
 			}
-			key := ipvs.ServiceKey{Family: s.IPVS.Family, Mark: spec.Mark}
+			key := pathKey(*spec)
 			services[key] = pathService(key, server)
 		}
 	}
 	return services
 }
 
+// pathKey is the service of the path check.
+func pathKey(spec healthcheck.Spec) ipvs.ServiceKey {
+	key := ipvs.ServiceKey{Family: ipvs.IPv6, Mark: spec.Mark}
+	if spec.Check().Via.Addr().Is4() {
+		key.Family = ipvs.IPv4
+	}
+	return key
+}
+
 func pathService(key ipvs.ServiceKey, server *config.RealServer) Service {
 	return Service{
 		Service: ipvs.Service{
 			ServiceKey: key, Scheduler: pathScheduler, Granularity: key.Family.Bits(),
-			// A datagram from a port that IPVS remembers would go to the server
-			// of the earlier one. Of TCP this changes nothing.
-			Flags: ipvs.OnePacket,
 		},
 		RealServers: []ipvs.Destination{{
 			Address:    netip.AddrPortFrom(server.Address.Addr(), 0),
@@ -114,13 +120,8 @@ func pathChecksOf(s *config.VirtualService) iter.Seq2[*healthcheck.Spec, *config
 	return func(yield func(*healthcheck.Spec, *config.RealServer) bool) {
 		for i := range s.RealServers {
 			server := &s.RealServers[i]
-			for j := range server.Checks {
-				if spec := &server.Checks[j]; spec.Mark != 0 && !yield(spec, server) {
-					return
-				}
-			}
-			for j := range server.WeightChecks {
-				if spec := &server.WeightChecks[j].Check; spec.Mark != 0 && !yield(spec, server) {
+			for spec := range checksOfServer(server) {
+				if spec.Mark != 0 && !yield(spec, server) {
 					return
 				}
 			}

@@ -135,42 +135,46 @@ func (d derived) numbers(keys Set[ipvs.ServiceKey]) []int {
 	return all
 }
 
-// checkIndex tells which services a check concerns, by their place in the
-// configuration. It holds the hashes of checks, sorted, and not the checks: they
+// checkIndex tells which real servers a check concerns, by the place of their
+// service in the configuration and their own there. It holds the hashes of checks, sorted, and not the checks: they
 // are large. Two with one hash cost some planning, no more.
 type checkIndex struct {
 	seed    maphash.Seed
 	entries []checkEntry
 }
 
+// checkEntry is a real server by its place in the service.
 type checkEntry struct {
-	hash    uint64
-	service int
+	hash            uint64
+	service, server int32
 }
 
 func indexChecks(c *config.Config) checkIndex {
 	index := checkIndex{seed: maphash.MakeSeed()}
 	for n := range c.Services {
-		for spec := range checksOf(&c.Services[n]) {
-			index.entries = append(index.entries, checkEntry{maphash.Comparable(index.seed, *spec), n})
+		for i := range c.Services[n].RealServers {
+			for spec := range checksOfServer(&c.Services[n].RealServers[i]) {
+				index.entries = append(index.entries, checkEntry{maphash.Comparable(index.seed, *spec), int32(n), int32(i)})
+			}
 		}
 	}
 	slices.SortFunc(index.entries, func(a, b checkEntry) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.service, b.service))
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.service, b.service), cmp.Compare(a.server, b.server))
 	})
 	index.entries = slices.Clip(slices.Compact(index.entries))
 	return index
 }
 
-// services are those that the check concerns.
-func (x checkIndex) services(spec healthcheck.Spec) iter.Seq[int] {
+// servers are those that the check concerns: the place of the service, and that
+// of the real server in it.
+func (x checkIndex) servers(spec healthcheck.Spec) iter.Seq2[int, int] {
 	hash := maphash.Comparable(x.seed, spec)
 	first, _ := slices.BinarySearchFunc(x.entries, hash, func(e checkEntry, hash uint64) int {
 		return cmp.Compare(e.hash, hash)
 	})
-	return func(yield func(int) bool) {
+	return func(yield func(int, int) bool) {
 		for _, e := range x.entries[first:] {
-			if e.hash != hash || !yield(e.service) {
+			if e.hash != hash || !yield(int(e.service), int(e.server)) {
 				return
 			}
 		}
@@ -182,16 +186,26 @@ func (x checkIndex) services(spec healthcheck.Spec) iter.Seq[int] {
 func checksOf(s *config.VirtualService) iter.Seq[*healthcheck.Spec] {
 	return func(yield func(*healthcheck.Spec) bool) {
 		for i := range s.RealServers {
-			server := &s.RealServers[i]
-			for j := range server.Checks {
-				if !yield(&server.Checks[j]) {
+			for spec := range checksOfServer(&s.RealServers[i]) {
+				if !yield(spec) {
 					return
 				}
 			}
-			for j := range server.WeightChecks {
-				if !yield(&server.WeightChecks[j].Check) {
-					return
-				}
+		}
+	}
+}
+
+// checksOfServer are the real server's, those that only weigh included.
+func checksOfServer(server *config.RealServer) iter.Seq[*healthcheck.Spec] {
+	return func(yield func(*healthcheck.Spec) bool) {
+		for i := range server.Checks {
+			if !yield(&server.Checks[i]) {
+				return
+			}
+		}
+		for i := range server.WeightChecks {
+			if !yield(&server.WeightChecks[i].Check) {
+				return
 			}
 		}
 	}

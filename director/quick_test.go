@@ -74,15 +74,16 @@ func (s *steps) verdict(spec healthcheck.Spec, up bool) {
 		change.From, change.To = change.To, change.From
 	}
 	s.states[spec], s.since[spec] = change.To, time.Now()
-	change.Weight = s.told[spec]
+	change.Weight, change.WeightBefore = s.told[spec], s.told[spec]
 	s.verdictChanged(change)
 }
 
 // tells makes a check that is as it was tell another weight; -1 is none.
 func (s *steps) tells(spec healthcheck.Spec, weight int) {
+	before := s.told[spec]
 	s.told[spec] = probe.Weight{Known: weight >= 0, Value: max(weight, 0)}
 	state := s.statusOf(spec).State
-	s.verdictChanged(healthcheck.Change{Spec: spec, From: state, To: state, Weight: s.told[spec]})
+	s.verdictChanged(healthcheck.Change{Spec: spec, From: state, To: state, Weight: s.told[spec], WeightBefore: before})
 }
 
 // farm is a configuration of so many services with so many real servers; the

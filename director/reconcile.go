@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -50,7 +51,7 @@ func (d *Director) reconcile(ctx context.Context, complete, stopping bool) error
 	} else {
 		p = d.planPart(d.unsettled(differ, touched))
 	}
-	err = d.carryOut(ctx, p)
+	err = errors.Join(d.carryOut(ctx, p), d.followPaths(p))
 	d.observe(func(o *observation) {
 		o.at, o.err = time.Now(), err
 		o.masters = mastersOf(c, p.facts.Roles)

@@ -182,27 +182,22 @@ func (d *Director) quorateToRemember() map[string]bool {
 	return all
 }
 
-// recover notes when a real server that was down came up, where its weight is to
-// rise slowly. That a second check passes where one is enough is no recovery.
-func (d *Director) recover(service *config.VirtualService, change healthcheck.Change) {
-	if service.SlowStart == 0 {
+// recover notes when a real server that was down came up by a change, where its
+// weight is to rise slowly. That a second check passes where one is enough is no
+// recovery.
+func (d *Director) recover(service *config.VirtualService, server *config.RealServer, change healthcheck.Change) {
+	if service.SlowStart == 0 || !slices.Contains(server.Checks, change.Spec) {
 		return
 	}
-	for i := range service.RealServers {
-		server := &service.RealServers[i]
-		if !slices.Contains(server.Checks, change.Spec) {
-			continue
-		}
-		key, v := serverKey(service, server.Address), verdictOf(server, d.checkStatus)
-		d.seen.Lock()
-		switch {
-		case v.State == healthcheck.Down:
-			delete(d.recovered, key)
-		case v.State == healthcheck.Up && change.From == healthcheck.Down && change.To == healthcheck.Up &&
-			server.Checks[v.By] == change.Spec:
-			d.recovered[key] = time.Now()
-		}
-		d.seen.Unlock()
+	key, v := serverKey(service, server.Address), verdictOf(server, d.checkStatus)
+	d.seen.Lock()
+	defer d.seen.Unlock()
+	switch {
+	case v.State == healthcheck.Down:
+		delete(d.recovered, key)
+	case v.State == healthcheck.Up && change.From == healthcheck.Down && change.To == healthcheck.Up &&
+		server.Checks[v.By] == change.Spec:
+		d.recovered[key] = time.Now()
 	}
 }
 

@@ -290,3 +290,34 @@ func TestHandOverLeavesTheDaemons(t *testing.T) {
 		n.stop(context.Canceled)
 	})
 }
+
+// TestRecoveryIsFoundAtOnce: when all real servers of a large service die, what
+// that takes grows with their number, not with its square.
+func TestRecoveryIsFoundAtOnce(t *testing.T) {
+	const servers = 16384
+	took := func(c *config.Config) time.Duration {
+		for n := range c.Services {
+			c.Services[n].SlowStart = time.Minute
+		}
+		d := New(Options{Config: c, Kernel: newModel(), Network: newModel(), Log: slog.New(slog.DiscardHandler)})
+		d.statusOf = func(healthcheck.Spec) healthcheck.Status {
+			return healthcheck.Status{Verdict: healthcheck.Verdict{State: healthcheck.Down}}
+		}
+		for _, spec := range specs(c) {
+			d.verdicts = append(d.verdicts, healthcheck.Change{Spec: spec, From: healthcheck.Up, To: healthcheck.Down})
+		}
+		began := time.Now()
+		d.takeVerdicts()
+		return time.Since(began)
+	}
+	many := farm(servers, 1)
+	one := farm(1, 1)
+	one.Services[0].RealServers = nil
+	for _, s := range many.Services {
+		one.Services[0].RealServers = append(one.Services[0].RealServers, s.RealServers...)
+	}
+	apart, together := took(many), took(one)
+	if together > 10*apart+500*time.Millisecond { // comparing all with all takes seconds
+		t.Errorf("in one service %v, in %d services %v", together, servers, apart)
+	}
+}

@@ -1,7 +1,6 @@
 package director
 
 import (
-	"maps"
 	"net/netip"
 
 	"github.com/lvsd/lvsd/config"
@@ -21,28 +20,28 @@ func tells(spec healthcheck.Spec) bool {
 }
 
 // toldWeight is the weight that the real server tells, which counts in place of
-// the configured one: of several checks the least counts, of a check that does
-// not pass nothing.
-func (f Facts) toldWeight(server *config.RealServer) probe.Weight {
-	var least probe.Weight
+// the configured one, and the place of the check by which it does: of several
+// checks the least counts, of a check that does not pass nothing.
+func (f Facts) toldWeight(server *config.RealServer) (least probe.Weight, by int) {
 	if f.Told == nil {
-		return least
+		return least, -1
 	}
+	by = -1
 	for i := range server.Checks {
 		spec := server.Checks[i]
 		if !tells(spec) || !f.passes(spec) {
 			continue
 		}
 		if w := f.Told(spec); w.Known && (!least.Known || w.Value < least.Value) {
-			least = w
+			least, by = w, i
 		}
 	}
-	return least
+	return least, by
 }
 
 // baseWeight is the one that the real server tells, or the configured one.
 func (f Facts) baseWeight(server *config.RealServer) int {
-	if told := f.toldWeight(server); told.Known {
+	if told, _ := f.toldWeight(server); told.Known {
 		return told.Value
 	}
 	return server.Weight
@@ -107,44 +106,6 @@ func awaited(server *config.RealServer, ask func(healthcheck.Spec) healthcheck.S
 		}
 	}
 	return false
-}
-
-// verdicts are what the weights in the kernel say of c's checks: a predecessor,
-// or a check that a reload replaces, set them. A real server that is not there
-// tells nothing. One that serves proves that its checks pass, or with AnyCheck
-// that one of them does; weight 0 has other reasons than a failure, and counts
-// as one only where nothing proves otherwise.
-func (s State) verdicts(c *config.Config) map[healthcheck.Spec]bool {
-	proven, guessed := map[healthcheck.Spec]bool{}, map[healthcheck.Spec]bool{}
-	for i := range c.Services {
-		service := &c.Services[i]
-		present := s.Services[service.IPVS.ServiceKey]
-		for j := range service.RealServers {
-			server := &service.RealServers[j]
-			destination, there := present.realServer(server.Address)
-			if !there || server.Weight == 0 && !tellsAny(server) {
-				continue
-			}
-			up := serves(service, server, destination.Weight)
-			for _, check := range server.Checks {
-				if up && (!server.AnyCheck || len(server.Checks) == 1) {
-					proven[check] = true
-					continue
-				}
-				known, seen := guessed[check]
-				guessed[check] = up && (known || !seen)
-			}
-		}
-	}
-	maps.Copy(guessed, proven)
-	return guessed
-}
-
-// serves reports whether a real server that the kernel has with this weight was
-// up. One that is drained by the weight it tells was; where those that are down
-// are removed, weight 0 is nothing else.
-func serves(service *config.VirtualService, server *config.RealServer, weight int) bool {
-	return weight > 0 || service.OnFailure == config.Remove && tellsAny(server)
 }
 
 // serverKey is the real server's in the service.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ func newTwin(o Options) *twin {
 	o.Network = noNetwork{}
 	o.Log = slog.New(slog.DiscardHandler)
 	t := &twin{Director: New(o), answers: map[healthcheck.Spec]healthcheck.Status{}}
+	t.mayAsk = func(healthcheck.Spec) bool { return true } // it asks nobody
 	t.statusOf = func(spec healthcheck.Spec) healthcheck.Status {
 		if status, ok := t.answers[spec]; ok {
 			return status
@@ -93,18 +95,20 @@ func (t *twin) examine(ctx context.Context, health Health) error {
 			}
 		}
 	case HealthProbe:
-		answers, err := firstAnswers(ctx, t.derived.config)
+		answers, err := t.firstAnswers(ctx)
 		return errors.Join(err, t.hear(answers))
 	case HealthKernel, HealthDaemon:
 	}
 	return nil
 }
 
-// firstAnswers runs the checks of c until each has answered once, or for as long
-// as a daemon that starts waits for that. One without an answer is down.
-func firstAnswers(ctx context.Context, c *config.Config) (map[healthcheck.Spec]healthcheck.Status, error) {
+// firstAnswers runs the checks until each has answered once, or for as long as a
+// daemon that starts waits for that. A path check without its path is left out.
+func (t *twin) firstAnswers(ctx context.Context) (map[healthcheck.Spec]healthcheck.Status, error) {
+	c := t.derived.config
+	asked := slices.DeleteFunc(specs(c), func(spec healthcheck.Spec) bool { return !t.hasPath(spec) })
 	pool := healthcheck.NewPool(c.Checks, func(healthcheck.Change) {}, func(healthcheck.Notice) {})
-	if err := pool.Update(specs(c)); err != nil {
+	if err := pool.Update(asked); err != nil {
 		return nil, fmt.Errorf("checks: %w", err)
 	}
 	end := begin(ctx, func(ctx context.Context) { _ = pool.Run(ctx) }) // it fails only if run twice

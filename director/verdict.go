@@ -67,21 +67,16 @@ func (v verdict) reason(server *config.RealServer) string {
 	if v.By < 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s %s", server.Checks[v.By], v.Status.Last.Code)
+	last := v.Status.Last
+	switch {
+	case v.State == healthcheck.Down && (last.OK || !last.Conclusive()):
+		last = v.Status.LastFailure
+	case !last.Conclusive(): // this host's own trouble is no reason
+		return server.Checks[v.By].String()
+	}
+	text := fmt.Sprintf("%s %s", server.Checks[v.By], last.Code)
 	if v.State == healthcheck.Down {
-		text += ": " + v.Status.Last.Reason
+		text += ": " + last.Reason
 	}
 	return strings.TrimSpace(text)
-}
-
-// inherited is ask for whom a predecessor's word that a check is up counts until
-// the check has its own.
-func inherited(ask func(healthcheck.Spec) healthcheck.Status) func(healthcheck.Spec) healthcheck.Status {
-	return func(spec healthcheck.Spec) healthcheck.Status {
-		status := ask(spec)
-		if status.State == healthcheck.Unknown && status.Up && status.Inherited {
-			status.State = healthcheck.Up
-		}
-		return status
-	}
 }

@@ -109,3 +109,29 @@ func TestRecoveryOfAnyCheck(t *testing.T) {
 		expect("both pass at once", true)
 	})
 }
+
+// TestReasonIsWhatDecided: what this host could not ask, or a success that does
+// not count yet, is no reason to be down.
+func TestReasonIsWhatDecided(t *testing.T) {
+	server := config.RealServer{Address: netip.MustParseAddrPort("192.0.2.1:25")}
+	server.Checks = []healthcheck.Spec{every(time.Second, server.Address)}
+	own := probe.Result{Code: probe.SOCKERR, Reason: "too many open files"}
+	passed := probe.Result{Code: probe.L4OK, OK: true, Reason: "connected"}
+	failed := probe.Result{Code: probe.L4CON, Reason: "refused"}
+	for _, test := range []struct {
+		state healthcheck.State
+		last  probe.Result
+		want  string
+	}{
+		{healthcheck.Down, failed, "tcp 192.0.2.1:25 L4CON: refused"},
+		{healthcheck.Down, own, "tcp 192.0.2.1:25 L4CON: refused"},
+		{healthcheck.Down, passed, "tcp 192.0.2.1:25 L4CON: refused"},
+		{healthcheck.Up, passed, "tcp 192.0.2.1:25 L4OK"},
+		{healthcheck.Up, own, "tcp 192.0.2.1:25"},
+	} {
+		v := verdict{State: test.state, Status: healthcheck.Status{Last: test.last, LastFailure: failed}}
+		if got := v.reason(&server); got != test.want {
+			t.Errorf("%v after %s: %q, want %q", test.state, test.last.Code, got, test.want)
+		}
+	}
+}

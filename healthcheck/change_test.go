@@ -39,16 +39,20 @@ func TestPoolTellsOfWeightsAndWarnings(t *testing.T) {
 			return result
 		}
 		r.observe = func(c Change) {
-			told = append(told, fmt.Sprintf("%d: %v -> %v, weight %d, %s", n, c.From, c.To, c.Weight.Value, c.Warning))
+			told = append(told, fmt.Sprintf("%d: %v -> %v, weight %d -> %d, %q -> %q",
+				n, c.From, c.To, c.WeightBefore.Value, c.Weight.Value, c.WarningBefore, c.Warning))
+			if status, _ := r.Status(s); status.Warning != c.Warning {
+				t.Errorf("status %+v", status)
+			}
 		}
 		r.run()
 		r.after(20 * warmup)
 		want := []string{
-			"1: unknown -> up, weight 0, ",
-			"3: up -> up, weight 7, ",
-			"5: up -> up, weight 8, ",
-			"6: up -> up, weight 8, expires soon",
-			"10: up -> up, weight 8, ",
+			`1: unknown -> up, weight 0 -> 0, "" -> ""`,
+			`3: up -> up, weight 0 -> 7, "" -> ""`,
+			`5: up -> up, weight 7 -> 8, "" -> ""`,
+			`6: up -> up, weight 8 -> 8, "" -> "expires soon"`,
+			`10: up -> up, weight 8 -> 8, "expires soon" -> ""`,
 		}
 		if diff := cmp.Diff(want, told); diff != "" {
 			t.Errorf("changes (-want +got):\n%s", diff)

@@ -2,9 +2,14 @@
 // probes, counts rise and fall, and reports a verdict with its reason. It must
 // not know IPVS, VRRP, or which virtual services share a target.
 //
-// From the inside out: package probe asks once; [Threshold] turns results into a
-// verdict; a schedule says when to ask again; [Pool] keeps one check going for
-// each distinct [Spec] within its [Limits], and tells of changes.
+// From the inside out: package probe asks once, and its Connector connects to
+// thousands at once. [Threshold] turns results into a verdict, unless so many
+// checks fail together that this host is suspected ([OwnFault]), or the server
+// comes and goes ([Flap]); what this host was too busy or too poor to find out is
+// no result. A schedule says when a check is due, and a gate whether there is
+// room for its probe ([Limits]). [Pool] keeps one check going for each distinct
+// [Spec], tells of changes ([Change]), and of what delays or holds checks
+// ([Notice]).
 package healthcheck
 
 import (

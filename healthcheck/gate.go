@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -13,7 +12,8 @@ import (
 type Limits struct {
 	// Concurrency bounds the probes in flight, PerHost those to one address.
 	// More are delayed, never failed: a probe's timeout starts when it does. 0
-	// is the default.
+	// is the default. Concurrency is at most what the limit of file descriptors
+	// (RLIMIT_NOFILE) leaves, less a reserve for the rest of this process.
 	Concurrency, PerHost int
 	OwnFault             OwnFault
 }
@@ -42,32 +42,45 @@ const (
 // others.
 //
 // How many descriptors others leave to it, the gate finds out: when there is
-// none, there is room for as many probes as are in flight, and for twice as many
-// after each recess in which it did not happen again.
+// none, it stays a reserve below the probes that are in flight, for a recess, and
+// then tries some more each second.
+//
+// Probes that do more than connect compete for the CPU, and too many at once time
+// out for each other's sake. When one of them runs late, half as many as are in
+// flight may be, and an eighth more each second after that, at most as many as
+// Concurrency says.
 type gate struct {
-	limits  Limits
-	flying  int   // probes in flight
-	ready   queue // has room at its address
-	crowded int   // how many have not
-	hosts   map[netip.Addr]host
+	limits      Limits
+	descriptors int // the limit of this process; 0 is not known
+	flying      int // probes in flight
+	dialogues   int // those of them that do more than connect
+	hosts       map[netip.Addr]host
 
-	// short is when there was last no descriptor, and room for how many probes
-	// there was then.
-	short time.Time
-	room  int
+	// connecting and talking have room at their addresses: those that only
+	// connect and the others. crowded is how many have none.
+	connecting, talking queue
+	crowded             int
+
+	short bottleneck // of descriptors
+	slow  bottleneck // of CPU time, for dialogues
+
+	looked time.Time // when delay last did
 }
 
 // host is the part of the gate that is one address's.
 type host struct {
-	admitted int // ready or in flight
+	admitted int // has room or is in flight
 	waiting  queue
 }
 
-// recess is how long a gate without descriptors waits before it tries more;
-// after so many recesses it is no longer short of them.
 const (
-	recess   = 100 * time.Millisecond
-	recesses = 20
+	// recess is how long a gate without descriptors waits before it tries more.
+	recess = 10 * time.Second
+	// breather is that of one whose dialogues ran late. So many of them it
+	// always lets begin: a host that others keep busy must still find out who is
+	// dead.
+	breather       = time.Second
+	leastDialogues = 64
 )
 
 // enter queues c, whose probe is due.
@@ -75,7 +88,7 @@ func (g *gate) enter(c *check) {
 	h := g.hosts[c.address()]
 	if h.admitted < g.perHost() {
 		h.admitted++
-		g.ready.push(c)
+		g.queue(c).push(c)
 	} else {
 		g.crowded++
 		h.waiting.push(c)
@@ -83,11 +96,19 @@ func (g *gate) enter(c *check) {
 	g.hosts[c.address()] = h
 }
 
+// queue is where c waits once there is room at its address.
+func (g *gate) queue(c *check) *queue {
+	if c.dialogue {
+		return &g.talking
+	}
+	return &g.connecting
+}
+
 // next takes out whose probe may begin; nil is none.
 func (g *gate) next(now time.Time) *check {
-	for g.open(now) {
-		c := g.ready.pop()
-		g.flying++
+	for q := g.turn(now); q != nil; q = g.turn(now) {
+		c := q.pop()
+		g.count(c, 1)
 		if !c.removed {
 			return c
 		}
@@ -97,25 +118,51 @@ func (g *gate) next(now time.Time) *check {
 }
 
 // open reports whether next has something to take.
-func (g *gate) open(now time.Time) bool {
-	limit := cmp.Or(max(0, g.limits.Concurrency), DefaultConcurrency)
-	if n := max(0, min(now.Sub(g.short)/recess, recesses)); n == 0 {
-		limit = min(limit, g.room)
-	} else {
-		limit = min(limit, (g.room+1)<<(n-1))
+func (g *gate) open(now time.Time) bool { return g.turn(now) != nil }
+
+// turn is the queue whose first may begin: that which waits for longer.
+func (g *gate) turn(now time.Time) *queue {
+	if g.flying >= min(g.concurrency(), g.short.allows(now)) {
+		return nil
 	}
-	return !g.ready.empty() && g.flying < limit
+	talk := !g.talking.empty() && g.dialogues < g.slow.allows(now)
+	switch {
+	case talk && (g.connecting.empty() || g.talking.first.at.Before(g.connecting.first.at)):
+		return &g.talking
+	case !g.connecting.empty():
+		return &g.connecting
+	}
+	return nil
+}
+
+// concurrency is how many probes may be in flight while this host has all that
+// they need.
+func (g *gate) concurrency() int {
+	limit := cmp.Or(max(0, g.limits.Concurrency), DefaultConcurrency)
+	if g.descriptors > 0 {
+		limit = min(limit, max(1, g.descriptors-reserve(g.descriptors)))
+	}
+	return limit
+}
+
+// count counts c n times among those in flight.
+func (g *gate) count(c *check, n int) {
+	g.flying += n
+	if c.dialogue {
+		g.dialogues += n
+	}
 }
 
 // leave makes room: the probe of c is over.
 func (g *gate) leave(c *check) {
-	g.flying--
+	g.count(c, -1)
 	h := g.hosts[c.address()]
 	h.admitted--
 	for h.admitted < g.perHost() && !h.waiting.empty() {
 		h.admitted++
 		g.crowded--
-		g.ready.push(h.waiting.pop())
+		released := h.waiting.pop()
+		g.queue(released).push(released)
 	}
 	g.hosts[c.address()] = h
 	if h.admitted == 0 {
@@ -123,11 +170,25 @@ func (g *gate) leave(c *check) {
 	}
 }
 
-// putOff takes c back, whose probe found no descriptor, before all others.
+// putOff takes c back, whose probe found no descriptor, before all others. Where
+// the probes in flight are few, it is others who took the descriptors, and a
+// recess of the probes would not help.
 func (g *gate) putOff(c *check, now time.Time) {
-	g.flying--
-	g.ready.pushFirst(c)
-	g.short, g.room = now, g.flying
+	g.count(c, -1)
+	g.queue(c).pushFirst(c)
+	pause := recess
+	if g.flying < reserve(g.descriptors) {
+		pause = heartbeat
+	}
+	g.short = bottleneck{at: now, found: g.flying, room: g.flying - reserve(g.flying), pause: pause}
+}
+
+// narrow notes that a dialogue that began then ran late. What one did that began
+// before the last time says nothing new.
+func (g *gate) narrow(began, now time.Time) {
+	if !began.Before(g.slow.at) {
+		g.slow = bottleneck{at: now, found: g.dialogues, room: max(leastDialogues, g.dialogues/2), pause: breather}
+	}
 }
 
 // setLimits changes the limits, also for those that wait.
@@ -139,7 +200,8 @@ func (g *gate) setLimits(l Limits) {
 			waiting = append(waiting, q.pop())
 		}
 	}
-	drain(&g.ready)
+	drain(&g.connecting)
+	drain(&g.talking)
 	for _, c := range waiting {
 		h := g.hosts[c.address()]
 		h.admitted--
@@ -158,19 +220,24 @@ func (g *gate) setLimits(l Limits) {
 
 func (g *gate) perHost() int { return cmp.Or(max(0, g.limits.PerHost), DefaultPerHost) }
 
-func (g *gate) waiting() int { return g.ready.length + g.crowded }
+func (g *gate) waiting() int { return g.connecting.length + g.talking.length + g.crowded }
 
 // patience is how long a probe waits before it is worth a notice.
 const patience = time.Second
 
-// delay says in what way probes are delayed; empty if they are not.
+// delay says in what way probes are delayed; empty if they are not, or if it was
+// asked less than a heartbeat ago: it may have to walk all addresses.
 func (g *gate) delay(now time.Time) string {
+	if now.Sub(g.looked) < heartbeat {
+		return ""
+	}
+	g.looked = now
 	long := func(q queue) bool { return !q.empty() && now.Sub(q.first.at) >= patience }
 	switch {
-	case now.Sub(g.short) < recesses*recess:
-		return fmt.Sprintf("no file descriptors left, the limit is %s: %d probes wait", descriptors(), g.waiting())
-	case long(g.ready):
-		return fmt.Sprintf("%d probes in flight, no more are allowed: %d wait", g.flying, g.waiting())
+	case !g.short.at.IsZero() && now.Sub(g.short.at) < recess:
+		return g.shortage()
+	case long(g.connecting) || long(g.talking):
+		return g.bound(now)
 	case g.crowded == 0:
 		return ""
 	}
@@ -183,48 +250,23 @@ func (g *gate) delay(now time.Time) string {
 	return ""
 }
 
-// descriptors is how many this process may have.
-func descriptors() string {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return "unknown"
-	}
-	return fmt.Sprint(limit.Cur)
+// shortage says that descriptors are short.
+func (g *gate) shortage() string {
+	return fmt.Sprintf("no file descriptors left, the limit is %d: %d probes in flight, %d wait",
+		g.descriptors, g.flying, g.waiting())
 }
 
-// queue is checks in a row, each the next of the one before; a check is in one
-// at most.
-type queue struct {
-	first, last *check
-	length      int
-}
-
-func (q *queue) empty() bool { return q.first == nil }
-
-func (q *queue) push(c *check) {
-	if q.last == nil {
-		q.first = c
-	} else {
-		q.last.next = c
+// bound says why those that have room at their address wait.
+func (g *gate) bound(now time.Time) string {
+	limit := cmp.Or(max(0, g.limits.Concurrency), DefaultConcurrency)
+	why := ""
+	switch {
+	case g.flying < min(g.concurrency(), g.short.allows(now)):
+		limit, why = g.slow.allows(now), " but to connect, as this host is busy"
+	case g.short.allows(now) < g.concurrency():
+		return g.shortage()
+	case g.concurrency() < limit:
+		limit, why = g.concurrency(), fmt.Sprintf(" with %d file descriptors", g.descriptors)
 	}
-	q.last = c
-	q.length++
-}
-
-func (q *queue) pushFirst(c *check) {
-	c.next, q.first = q.first, c
-	if q.last == nil {
-		q.last = c
-	}
-	q.length++
-}
-
-func (q *queue) pop() *check {
-	c := q.first
-	q.first, c.next = c.next, nil
-	if q.first == nil {
-		q.last = nil
-	}
-	q.length--
-	return c
+	return fmt.Sprintf("%d probes in flight, no more than %d are allowed%s: %d wait", g.flying, limit, why, g.waiting())
 }

@@ -47,6 +47,7 @@ func (p *Pool) begin(ctx context.Context) error {
 		return errors.New("health check pool: already run")
 	}
 	p.ctx, p.began = ctx, time.Now()
+	p.gate.descriptors = descriptors()
 	if p.ask == nil {
 		p.ask = func(ctx context.Context, s Spec) probe.Result { return s.Request().Ask(ctx) }
 		p.connects = true
@@ -85,7 +86,7 @@ func (p *Pool) loop(ctx context.Context) {
 		case <-timer.C:
 		case <-p.wake:
 		}
-		p.woken()
+		p.stall()
 		timer.Reset(p.pass())
 	}
 }
@@ -125,15 +126,38 @@ func (p *Pool) rise() time.Time {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.lateness(now)
-	p.wakes = time.Time{}
+	p.alarm = time.Time{}
 	return now
 }
 
 // lateness notes how late the loop is by now: it may be known before it wakes.
 func (p *Pool) lateness(now time.Time) {
-	if !p.wakes.IsZero() && p.busy.woke(p.wakes, now) {
+	if !p.alarm.IsZero() {
+		p.late(p.alarm, now)
+	}
+}
+
+// late notes that something that was due then happened at now, and reports
+// whether that was too late.
+func (p *Pool) late(due, now time.Time) bool {
+	late := p.busy.woke(due, now)
+	if late {
 		p.board.raise(Starved, p.busy.notice(), now)
 	}
+	return late
+}
+
+// started notes that the goroutine of a probe runs, which it was to do since
+// then. Dialogues may well starve each other while the loop is on time.
+func (p *Pool) started(due time.Time) {
+	now := time.Now()
+	if now.Sub(due) <= tooLate {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late(due, now)
+	p.gate.narrow(due, now)
 }
 
 // step takes up one check with which something is to be done; nil is none. If
@@ -167,8 +191,10 @@ func (p *Pool) launch(c *check) (r probe.Result, over bool) {
 	}
 	ctx, stop := context.WithCancel(p.ctx)
 	c.stop = stop
+	due := time.Now()
 	p.running.Go(func() {
 		defer stop()
+		p.started(due)
 		p.ended(c, p.ask(ctx, c.spec))
 	})
 	return probe.Result{}, false
@@ -196,8 +222,8 @@ func (p *Pool) sleep() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	p.wakes = p.next(now)
-	return p.wakes.Sub(now)
+	p.alarm = p.next(now)
+	return p.alarm.Sub(now)
 }
 
 // next is when the loop has something to do.
@@ -220,7 +246,7 @@ func (p *Pool) unheard(now time.Time) bool { return p.fault.holds(now) != "" && 
 
 // rouse wakes the loop if it would sleep too long.
 func (p *Pool) rouse() {
-	if p.wakes.IsZero() || !p.next(time.Now()).Before(p.wakes) {
+	if p.alarm.IsZero() || !p.next(time.Now()).Before(p.alarm) {
 		return
 	}
 	select {

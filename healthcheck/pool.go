@@ -22,7 +22,7 @@ type Pool struct {
 	observe func(Change)
 	notice  func(Notice)
 	running sync.WaitGroup
-	wake    chan struct{} // rouses the loop
+	wake    chan struct{} // see rouse
 	began   time.Time     // Run
 
 	// connector is nil until a check needs it. Whether any may is connects.
@@ -30,8 +30,8 @@ type Pool struct {
 	connects  bool
 	// ask is for tests, in place of the connector as well; nil asks in earnest.
 	ask func(context.Context, Spec) probe.Result
-	// woken is for tests: it is called when the loop woke.
-	woken func()
+	// stall is for tests: it is called when the loop woke, to make it late.
+	stall func()
 
 	// mu guards what follows. It is not held while observe, notice or ask runs.
 	mu     sync.Mutex
@@ -43,7 +43,7 @@ type Pool struct {
 	busy   busy
 	fault  ownFault
 	board  board
-	wakes  time.Time // when the loop will by itself; zero while it does not sleep
+	alarm  time.Time // until when the loop sleeps; zero while it does not
 	// unanswered counts the checks without a conclusive result; answered is
 	// closed while there are none.
 	unanswered int
@@ -56,7 +56,6 @@ type Pool struct {
 type check struct {
 	spec     Spec
 	status   Status
-	warning  string // in force
 	history  history
 	schedule schedule
 	witness  witness
@@ -69,6 +68,8 @@ type check struct {
 	stop       context.CancelFunc // of a probe in flight in a goroutine; else nil
 	// removed says that it is no longer in the map: its results are dropped.
 	removed bool
+	// dialogue says that the probe does more than connect.
+	dialogue bool
 }
 
 func (c *check) address() netip.Addr { return c.spec.Target.Addr() }
@@ -83,7 +84,7 @@ func NewPool(limits Limits, observe func(Change), notice func(Notice)) *Pool {
 		observe:  observe,
 		notice:   notice,
 		wake:     make(chan struct{}, 1),
-		woken:    func() {},
+		stall:    func() {},
 		gate:     gate{limits: limits, hosts: map[netip.Addr]host{}},
 		fault:    ownFault{limits: limits.OwnFault},
 		checks:   map[Spec]*check{},
@@ -126,7 +127,7 @@ func (p *Pool) Update(specs []Spec) error {
 }
 
 func (p *Pool) add(s Spec) {
-	c := &check{spec: s, witness: witness{address: s.Target.Addr()}}
+	c := &check{spec: s, witness: witness{address: s.Target.Addr()}, dialogue: !s.Request().OnlyConnects()}
 	c.status = Status{Verdict: Verdict{Up: s.Check().InitiallyUp}, Since: time.Now()}
 	p.checks[s] = c
 	if p.unanswered == 0 {
@@ -199,6 +200,7 @@ func (p *Pool) Answered() <-chan struct{} {
 func (p *Pool) SetLimits(l Limits) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.gate.descriptors = descriptors()
 	p.gate.setLimits(l)
 	p.fault.setLimits(l.OwnFault, time.Now())
 	p.rouse()
@@ -234,6 +236,19 @@ func (p *Pool) Status(s Spec) (Status, bool) {
 		return Status{}, false
 	}
 	return c.status, true
+}
+
+// NextProbe returns when the next probe of the check is due, retries included. It
+// is zero while one is in flight or waits for room, while the pool does not run,
+// and for what is no check of the pool.
+func (p *Pool) NextProbe(s Spec) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.checks[s]
+	if c == nil || c.place == 0 || c.connection != (probe.Connection{}) {
+		return time.Time{}
+	}
+	return c.at
 }
 
 // All returns where every check stands.

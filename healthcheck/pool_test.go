@@ -436,3 +436,29 @@ func expectNoGoroutines(t *testing.T) {
 		}
 	}
 }
+
+func TestPoolNextProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := server(1, func(c *Check) { c.Interval, c.Warmup, c.Timeout = time.Minute, time.Minute, time.Hour })
+		r := newRig(t, after(time.Second, probe.L4OK), s)
+		expect := func(when string, want time.Time) {
+			t.Helper()
+			if got := r.NextProbe(s); !got.Equal(want) {
+				t.Errorf("%s: %v, want %v", when, got, want)
+			}
+		}
+		expect("before the start", time.Time{})
+		r.run()
+		synctest.Wait()
+		next := r.NextProbe(s)
+		if wait := time.Until(next); wait < 0 || wait > time.Minute {
+			t.Fatalf("the first is due in %v", wait)
+		}
+		r.after(time.Until(next) + 500*time.Millisecond)
+		expect("in flight", time.Time{})
+		r.after(time.Second)
+		expect("after it", next.Add(time.Minute))
+		r.update()
+		expect("of none", time.Time{})
+	})
+}

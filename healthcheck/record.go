@@ -11,9 +11,10 @@ import (
 type Change struct {
 	Spec     Spec
 	From, To State
-	// Weight is the one in force now, Warning what is wrong beside.
-	Weight  probe.Weight
-	Warning string
+	// Weight and Warning are those in force now, see Status; those in force
+	// before are beside them.
+	Weight, WeightBefore   probe.Weight
+	Warning, WarningBefore string
 	// Result is what decided it.
 	Result probe.Result
 }
@@ -39,8 +40,12 @@ func (p *Pool) enter(c *check, r probe.Result) {
 	if c.removed || p.ctx.Err() != nil {
 		return
 	}
-	p.lateness(time.Now())
-	how := c.spec.Check()
+	now, how := time.Now(), c.spec.Check()
+	p.lateness(now)
+	end := r.At.Add(r.Duration)
+	if p.late(end.Add(-overrun(r, how.Timeout)), end) && c.dialogue {
+		p.gate.narrow(r.At, now)
+	}
 	r = p.busy.excuse(r, how.Timeout)
 	again, over := c.schedule.tried(how, &r)
 	if !over {
@@ -53,24 +58,24 @@ func (p *Pool) enter(c *check, r probe.Result) {
 		p.mu.Lock()
 	}
 	if !c.removed && !p.over {
-		p.agenda.put(c, c.schedule.next(how, c.status.changing(), r.At.Add(r.Duration)))
+		p.agenda.put(c, c.schedule.next(how, c.status.changing(), end))
 	}
 }
 
 // record enters the outcome of an attempt, and returns what there is to tell of
 // it.
 func (p *Pool) record(c *check, how Check, r probe.Result) (change Change, changed bool) {
-	state, weight, warning := c.status.State, c.status.Weight, c.warning
-	c.status = p.fault.after(&c.witness, how, c.status, r)
+	before := c.status
+	c.status = p.fault.after(&c.witness, how, before, r)
 	c.history.add(r)
-	if r.OK || r.Warning != "" { // a failure need not have come as far as that
-		c.warning = r.Warning
-	}
-	if state == Unknown && c.status.State != Unknown {
+	if before.State == Unknown && c.status.State != Unknown {
 		p.answer()
 	}
-	return Change{
-		Spec: c.spec, From: state, To: c.status.State,
-		Weight: c.status.Weight, Warning: c.warning, Result: r,
-	}, state != c.status.State || weight != c.status.Weight || warning != c.warning
+	change = Change{
+		Spec: c.spec, From: before.State, To: c.status.State,
+		Weight: c.status.Weight, WeightBefore: before.Weight,
+		Warning: c.status.Warning, WarningBefore: before.Warning,
+		Result: r,
+	}
+	return change, change.From != change.To || change.Weight != change.WeightBefore || change.Warning != change.WarningBefore
 }

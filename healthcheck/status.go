@@ -16,6 +16,10 @@ type Status struct {
 	Last, LastFailure probe.Result
 	// Weight is the last one that the server told, if any.
 	Weight probe.Weight
+	// Warning is what is wrong although it does not decide: the last success's,
+	// or that of a failure since. A failure without one takes none back, as it
+	// need not have come so far.
+	Warning string
 	// Held is why the verdict stays although the results are against it; empty
 	// if it does not.
 	Held string
@@ -49,6 +53,9 @@ func (s Status) after(c Check, ownFault string, r probe.Result) Status {
 	if r.Weight.Known {
 		s.Weight = r.Weight
 	}
+	if r.OK || r.Warning != "" {
+		s.Warning = r.Warning
+	}
 	from := s.State
 	t := Threshold{Rise: c.Rise, Fall: c.Fall, StayUp: ownFault != "", StayDown: s.Flap.Suppressed}
 	s.Verdict = t.Next(s.Verdict, r.OK)
@@ -67,6 +74,12 @@ func (s Status) after(c Check, ownFault string, r probe.Result) Status {
 		s.Held = s.Flap.held(c.Flap, now)
 	}
 	return s
+}
+
+// Needed is how many consecutive results against the verdict change it, if
+// nothing holds it; c is the check.
+func (s Status) Needed(c Check) int {
+	return Threshold{Rise: c.Rise, Fall: c.Fall}.needed(s.Verdict)
 }
 
 // changing says that the next results may well change the state, so that it

@@ -86,3 +86,12 @@ func TestChanging(t *testing.T) {
 		}
 	}
 }
+
+func TestNeeded(t *testing.T) {
+	c := Check{Rise: 3, Fall: 2}
+	for want, v := range map[int]Verdict{1: {Up: true}, 2: {State: Up, Up: true}, 3: {State: Down}} {
+		if got := (Status{Verdict: v}).Needed(c); got != want {
+			t.Errorf("%+v: %d, want %d", v, got, want)
+		}
+	}
+}

@@ -41,7 +41,7 @@ type probed struct {
 	Code       string   `json:"code"`
 	Reason     string   `json:"reason"`
 	Warning    string   `json:"warning"`
-	Weight     *int     `json:"weight"`
+	Weight     *int     `json:"told_weight"`
 	Transcript []string `json:"transcript"`
 }
 

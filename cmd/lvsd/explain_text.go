@@ -100,11 +100,16 @@ func because(s *director.ServerExplanation) string {
 // does is what a check does that is up or down, with the result that says so.
 func does(c *director.CheckExplanation) string {
 	passed := c.Last != nil && c.Last.OK
+	unasked := c.Last != nil && c.Last.Inconclusive
 	switch {
+	case c.State == "up" && unasked:
+		return "still counts as passing; this host could not ask it last: " + said(c.Last)
 	case c.State == "up" && passed:
 		return "passes: " + said(c.Last)
 	case c.State == "up":
 		return "still counts as passing, but found last: " + said(c.Last)
+	case unasked:
+		return "still counts as failing; it failed last with: " + said(c.LastFailure)
 	case !passed:
 		return "fails: " + said(c.Last)
 	case c.FlapSuppressed:
@@ -283,50 +288,4 @@ func (x *explainer) shared(users []director.CheckUser) {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	x.line(2, "the same probe is also for %s", text)
-}
-
-// ordinal is "second", "third" or "4th".
-func ordinal(n int) string {
-	switch n {
-	case 2:
-		return "second"
-	case 3:
-		return "third"
-	}
-	return fmt.Sprintf("%dth", n)
-}
-
-// number is a small number in words.
-func number(n int) string {
-	if words := []string{"no", "one", "two", "three"}; n < len(words) {
-		return words[n]
-	}
-	return fmt.Sprint(n)
-}
-
-// count is "1 failure" or "3 failures".
-func count(n int, word string) string {
-	switch {
-	case n == 1:
-		return "1 " + word
-	case strings.HasSuffix(word, "s"):
-		return fmt.Sprintf("%d %ses", n, word)
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
-// times is "once" or "3 times".
-func times(n uint64) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
-}
-
-// took is the duration of a probe.
-func took(d time.Duration) string {
-	if d >= time.Second {
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 }

@@ -38,8 +38,8 @@ func (x *explainer) rising(w *director.WeightExplanation) bool { return w.Rising
 
 // teller is the check that told the weight.
 func (x *explainer) teller(s *director.ServerExplanation) string {
-	if n := s.Weight.ToldBy; n >= 0 && n < len(s.Checks) {
-		return checkName(&s.Checks[n])
+	if n := s.Weight.ToldBy; n != nil && *n >= 0 && *n < len(s.Checks) {
+		return checkName(&s.Checks[*n])
 	}
 	return "a check"
 }

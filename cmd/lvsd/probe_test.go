@@ -24,7 +24,7 @@ func probeReported() probeReport {
 	weight, aged := 7, of("web", "192.0.2.12:443", "https 192.0.2.12:443", true, "L7OK", "status 200 OK")
 	aged.Warning = "certificate of www.example.org expires in 5 days"
 	drained := of("web", "192.0.2.12:443", "file 192.0.2.12", true, "L7OK", "says weight 7")
-	drained.Weight, drained.Duration, drained.Transcript = &weight, 0, []string{}
+	drained.Told, drained.Duration, drained.Transcript = &weight, 0, []string{}
 	uplink := of("", "", "ping 192.0.2.254", false, "L4TOUT", "reply: timed out")
 	uplink.Tracker, uplink.Duration = "uplink", 5*time.Second
 	return probeReport{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 )
 
 // Banner speaks any text protocol by a script of steps: IMAP, POP3, FTP, Redis,
@@ -69,8 +70,20 @@ func (s Step) matcher() (*matcher, error) {
 	return newMatcher(s.Expect)
 }
 
+// secrets are the words of what is sent in secret.
+func (k Banner) secrets() (found []string) {
+	for step := range k.Steps.All() {
+		if !step.Secret {
+			continue
+		}
+		found = append(found, strings.FieldsFunc(step.Send, func(r rune) bool { return r <= ' ' || r == '"' })...)
+	}
+	return found
+}
+
 // ask carries out the steps. What it saw is what the last one matched.
 func (k Banner) ask(ctx context.Context, d dialer, to netip.AddrPort) (answer, error) {
+	d.said.conceal(k.secrets()...)
 	bound, err := d.dial(ctx, to)
 	if err != nil {
 		return answer{}, err

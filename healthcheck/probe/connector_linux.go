@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -274,9 +275,9 @@ func (f *flight) outcome(socket int, events uint32) error {
 		if err != nil {
 			return err
 		}
-		// Only a connection that was made can be reset; one that was not is
-		// refused.
-		if e := unix.Errno(errno); e != 0 && e != unix.ECONNRESET {
+		// Only a connection that was made can be reset, which is EPIPE if the
+		// server had closed it before; one that was not is refused.
+		if e := unix.Errno(errno); e != 0 && e != unix.ECONNRESET && e != unix.EPIPE {
 			return e
 		}
 	}
@@ -310,7 +311,8 @@ func toItself(socket int, target netip.AddrPort) bool {
 func (f *flight) failed(err error) Result {
 	var route *failure
 	if !errors.As(err, &route) {
-		err = connectFailed(err)
+		// With its address the error is as that of package net: see localFault.
+		err = connectFailed(&net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(f.target), Err: err})
 	}
 	code, reason := outcome(context.Background(), answer{}, err)
 	return Result{At: f.at, Duration: time.Since(f.at), Tries: 1, Code: code, Reason: sanitise(reason)}

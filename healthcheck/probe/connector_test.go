@@ -113,18 +113,23 @@ func TestConnectorReset(t *testing.T) {
 	for range 50 {
 		expectResult(t, connect(t, c, results, of(TCP{}, target)), L4OK, "connected")
 	}
-	reset := make(chan struct{})
-	target = serve(t, func(conn net.Conn) {
-		_ = conn.(*net.TCPConn).SetLinger(0)
-		conn.Close()
-		close(reset)
-	})
-	begun, _, _ := c.Begin(of(TCP{}, target), nil)
-	<-reset
-	c.Settle()
-	expectResult(t, <-results, L4OK, "connected")
-	if _, ok := c.Expire(begun); ok {
-		t.Error("a probe that is over expires")
+	for _, closesFirst := range []bool{false, true} {
+		reset := make(chan struct{})
+		target = serve(t, func(conn net.Conn) {
+			if closesFirst { // then the error is another
+				_ = conn.(*net.TCPConn).CloseWrite()
+			}
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+			close(reset)
+		})
+		begun, _, _ := c.Begin(of(TCP{}, target), nil)
+		<-reset
+		c.Settle()
+		expectResult(t, <-results, L4OK, "connected")
+		if _, ok := c.Expire(begun); ok {
+			t.Error("a probe that is over expires")
+		}
 	}
 }
 

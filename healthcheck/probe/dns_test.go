@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -313,4 +314,53 @@ func asked(t *testing.T, d dialer, k Kind) Result {
 		t.Errorf("took %v", took)
 	}
 	return r
+}
+
+// Whatever a name server does, the probe is over at its timeout.
+func TestDNSEndsAtItsTimeout(t *testing.T) {
+	truncated := func(conn net.Conn) {
+		reply := new(dns.Msg).SetReply(readQuery(t, conn))
+		reply.Truncated = true
+		packet, _ := reply.Pack()
+		_, _ = conn.Write(packet)
+		silent(conn)
+	}
+	drips := func(text string) func(net.Conn) {
+		return func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 1500))
+			drip(text, time.Second)(conn)
+		}
+	}
+	overTCP := DNS{Query: "SOA", TCP: true}
+	for name, test := range map[string]struct {
+		kind    DNS
+		servers []func(net.Conn) // of each connection
+		reason  string
+	}{
+		"silent":               {DNS{Query: "SOA"}, []func(net.Conn){silent}, "reply: timed out"},
+		"garbage":              {DNS{Query: "SOA"}, []func(net.Conn){drips("\xff\x00garbage")}, "reply: timed out"},
+		"not read":             {DNS{Query: "SOA"}, []func(net.Conn){func(net.Conn) { <-time.After(time.Hour) }}, "query: timed out"},
+		"cut short, then hung": {DNS{Query: "SOA"}, []func(net.Conn){truncated, silent}, "reply: timed out"},
+		"cut short, then drip": {DNS{Query: "SOA"}, []func(net.Conn){truncated, drips("\xff\xff" + strings.Repeat("x", 1000))}, "reply: timed out"},
+		"TCP silent":           {overTCP, []func(net.Conn){silent}, "reply: timed out"},
+		"TCP half a length":    {overTCP, []func(net.Conn){drips("\x00")}, "reply: timed out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				made := 0
+				d := piped(t, nil)
+				d.connect = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+					made++
+					return piped(t, test.servers[made-1]).connect(ctx, to)
+				}
+				request := of(test.kind, anywhere)
+				request.Timeout = 30 * time.Second
+				r := d.ask(t.Context(), request)
+				expectResult(t, r, L7TOUT, test.reason)
+				if r.Duration != request.Timeout || made != len(test.servers) {
+					t.Errorf("took %v and %d connections, want %v and %d", r.Duration, made, request.Timeout, len(test.servers))
+				}
+			})
+		})
+	}
 }

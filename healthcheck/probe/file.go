@@ -21,6 +21,9 @@ const (
 	// rewriting is how long a writer gets between emptying a file and filling
 	// it, as "echo up > file" does.
 	rewriting = 50 * time.Millisecond
+	// maxThreads is far above what a director needs, and far below the 10000 at
+	// which the Go runtime gives up.
+	maxThreads = 1000
 )
 
 // File reads a file of this host that says how the server is: "up" or "down",
@@ -29,7 +32,10 @@ const (
 // operator's word that is missing is not a word for the server. Space around the
 // word does not matter, nor do capitals.
 //
-// It does not wait for a FIFO, but it does for a network's file system.
+// It does not wait for a FIFO. What reads a file of a network that does not
+// answer cannot be ended: the probe is over at its timeout, and its reader stays
+// behind, with a thread, until the file system does answer. So that these do not
+// use up the process, no file is read while it has maxThreads.
 type File struct {
 	// Path is absolute. It is that of a regular file of at most 4 KiB.
 	Path string
@@ -53,7 +59,7 @@ func (k File) ask(ctx context.Context, d dialer, _ netip.AddrPort) (answer, erro
 	d.said.did("read %s", k.Path)
 	text, err := k.read(ctx)
 	if err != nil {
-		return answer{}, dialogueFailed(k.Path, err)
+		return answer{}, k.failed(err)
 	}
 	d.said.received(text)
 	found, err := parseFile(text)
@@ -64,10 +70,17 @@ func (k File) ask(ctx context.Context, d dialer, _ netip.AddrPort) (answer, erro
 	return found, err
 }
 
+func (k File) failed(err error) error {
+	if own := (*failure)(nil); errors.As(err, &own) {
+		return &failure{own.code, k.Path + ": " + own.reason}
+	}
+	return dialogueFailed(k.Path, err)
+}
+
 // read reads the file, and once more if it is empty: perhaps it is just being
 // written.
 func (k File) read(ctx context.Context) (string, error) {
-	text, err := readRegular(k.Path)
+	text, err := within(ctx, k.readRegular)
 	if err != nil || text != "" {
 		return text, err
 	}
@@ -78,13 +91,45 @@ func (k File) read(ctx context.Context) (string, error) {
 		return "", ctx.Err()
 	case <-again.C:
 	}
-	return readRegular(k.Path)
+	return within(ctx, k.readRegular)
+}
+
+// within is what read returns, or the context's error if that ends first: then
+// read goes on alone.
+func within(ctx context.Context, read func() (string, error)) (string, error) {
+	if threads() > maxThreads {
+		return "", &failure{SOCKERR, fmt.Sprintf("not read: this process has more than %d threads, which wait for file systems", maxThreads)}
+	}
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := read()
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// threads is how many this process has; 0 if that cannot be told.
+func threads() uint64 {
+	var tasks unix.Stat_t
+	if err := unix.Stat("/proc/self/task", &tasks); err != nil || tasks.Nlink < 2 {
+		return 0
+	}
+	return uint64(tasks.Nlink) - 2 // "." and its parent's
 }
 
 // readRegular reads a regular file of at most maxFile.
-func readRegular(path string) (string, error) {
+func (k File) readRegular() (string, error) {
 	// A FIFO or a terminal must not make it wait, nor become this process's.
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	file, err := os.OpenFile(k.Path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return "", err
 	}

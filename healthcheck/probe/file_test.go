@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
 func TestFile(t *testing.T) {
@@ -138,4 +140,43 @@ func FuzzParseFile(f *testing.F) {
 			t.Errorf("%q is up", text)
 		}
 	})
+}
+
+// A file system that does not answer keeps no probe beyond its timeout, and not
+// one that is abandoned.
+func TestFileOfDeadFileSystem(t *testing.T) {
+	path := deadFileSystem(t) + "/f"
+	request := of(File{path}, anywhere)
+	request.Timeout = 50 * time.Millisecond
+	if r := request.Ask(t.Context()); r.Code != L7TOUT || !strings.HasSuffix(r.Reason, "/f: timed out") {
+		t.Errorf("got %s %q", r.Code, r.Reason)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	expectResult(t, of(File{path}, anywhere).Ask(ctx), SOCKERR, "abandoned: context canceled")
+}
+
+// deadFileSystem is a directory of a FUSE file system that nobody serves. It is
+// mounted nowhere but at a descriptor.
+func deadFileSystem(t *testing.T) string {
+	t.Helper()
+	device, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		lab.Missing(t, lab.NeedNetns, err)
+	}
+	// Closing the device ends whatever waits.
+	t.Cleanup(func() { _ = unix.Close(device) })
+	system, err := unix.Fsopen("fuse", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		lab.Missing(t, lab.NeedNetns, err)
+	}
+	defer unix.Close(system)
+	for key, value := range map[string]string{"fd": strconv.Itoa(device), "rootmode": "40000", "user_id": "0", "group_id": "0"} {
+		must(t, unix.FsconfigSetString(system, key, value))
+	}
+	must(t, unix.FsconfigCreate(system))
+	mount, err := unix.Fsmount(system, unix.FSMOUNT_CLOEXEC, 0)
+	must(t, err)
+	t.Cleanup(func() { _ = unix.Close(mount) })
+	return "/proc/self/fd/" + strconv.Itoa(mount)
 }

@@ -63,6 +63,9 @@ func (k HTTP) Type() string {
 // Each has a connection of its own and goes without http.Transport: that would
 // start goroutines which outlive the probe, and hide which layer failed.
 func (k HTTP) ask(ctx context.Context, d dialer, to netip.AddrPort) (answer, error) {
+	for r := range k.Requests.All() { // of the later ones a server may know too
+		d.said.conceal(k.call(to, r).secrets()...)
+	}
 	var all answer
 	for r := range k.Requests.All() {
 		found, err := k.get(ctx, d, to, r)
@@ -150,52 +153,4 @@ func (k HTTP) hostOf(to netip.AddrPort) string {
 		return k.Host
 	}
 	return hostHeader(to, k.Secure)
-}
-
-// hostHeader is the target as a Host header, with its port unless that is the
-// scheme's own.
-func hostHeader(to netip.AddrPort, secure bool) string {
-	own := uint16(80)
-	if secure {
-		own = 443
-	}
-	address := to.Addr().WithZone("") // a zone means nothing to the server
-	switch {
-	case to.Port() != own:
-		return netip.AddrPortFrom(address, to.Port()).String()
-	case address.Is4():
-		return address.String()
-	}
-	return "[" + address.String() + "]"
-}
-
-// webConn is a connection that HTTP is spoken over, with or without TLS.
-type webConn struct {
-	net.Conn
-	bound   *boundConn
-	warning string
-}
-
-// Close closes what carries the connection, which is all there is to it.
-func (c webConn) Close() error { return c.bound.Close() }
-
-// dialWeb connects to target for the host. Where protocols are offered, the
-// server must agree to the first.
-func (d dialer) dialWeb(ctx context.Context, to netip.AddrPort, secure bool, o TLS, host string, protocols ...string) (webConn, error) {
-	bound, err := d.dial(ctx, to)
-	if err != nil {
-		return webConn{}, err
-	}
-	if !secure {
-		return webConn{Conn: bound, bound: bound}, nil
-	}
-	conn, warning, err := d.startTLS(bound, o, hostName(host), protocols...)
-	if err == nil && len(protocols) > 0 && conn.ConnectionState().NegotiatedProtocol != protocols[0] {
-		err = &failure{L6RSP, "tls: the server does not agree to " + protocols[0] + " (ALPN)"}
-	}
-	if err != nil {
-		bound.Close()
-		return webConn{}, err
-	}
-	return webConn{Conn: conn, bound: bound, warning: warning}, nil
 }

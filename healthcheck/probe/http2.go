@@ -52,7 +52,7 @@ func speakHTTP2(conn io.ReadWriter, call httpCall, limit int) (httpReply, error)
 	if err != nil {
 		return httpReply{}, dialogueFailed("reply", cmp.Or(c.source.err, err))
 	}
-	return httpReply{resp, c.source, call.secrets()}, nil
+	return httpReply{resp, c.source}, nil
 }
 
 func (c *http2Client) request(call httpCall, window uint32) error {

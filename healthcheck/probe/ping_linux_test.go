@@ -165,3 +165,23 @@ func TestPingWithoutPrivilege(t *testing.T) {
 	r := ping("127.0.0.1", 56).Ask(t.Context())
 	expectResult(t, r, SOCKERR, "ping: lvsd lacks CAP_NET_RAW, and its group is not in net.ipv4.ping_group_range")
 }
+
+// A redirect tells of another way, on which the request already is.
+func TestPingRedirected(t *testing.T) {
+	route := func(to, via string) {
+		link, err := netlink.LinkByName("left")
+		must(t, err)
+		_, prefix, err := net.ParseCIDR(to)
+		must(t, err)
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: prefix, Gw: net.ParseIP(via)}))
+	}
+	twoPaths(t, func() {
+		forward(t)
+		route("203.0.113.0/24", "10.0.0.3") // back where it came from; nobody is there
+	})
+	route("203.0.113.0/24", "10.0.0.2")
+	must(t, os.WriteFile(pingGroups, []byte("0 0"), 0))
+	request := ping("203.0.113.1", 56)
+	request.Timeout = 500 * time.Millisecond
+	expectResult(t, request.Ask(t.Context()), L4TOUT, "reply: timed out")
+}

@@ -24,7 +24,8 @@ type Kind interface {
 	Validate() error
 	// ask carries out the dialogue with the server at to; the error is a
 	// *failure. All it waits for ends with ctx, and it reads a bounded number
-	// of bytes. No goroutine or connection outlives it.
+	// of bytes. No goroutine or connection outlives it, but for the reader of a
+	// [File] whose file system does not answer.
 	ask(ctx context.Context, d dialer, to netip.AddrPort) (answer, error)
 }
 
@@ -80,9 +81,9 @@ func (d dialer) ask(ctx context.Context, r Request) Result {
 	result := Result{At: time.Now(), Tries: 1}
 	found, err := d.bounded(ctx, r)
 	result.Code, result.Reason = outcome(ctx, found, err)
-	result.OK, result.Reason = result.Code.OK(), sanitise(result.Reason)
+	result.OK, result.Reason = result.Code.OK(), sanitise(d.said.hide(result.Reason))
 	result.Duration = time.Since(result.At)
-	result.Weight, result.Warning = found.weight, sanitise(found.warning)
+	result.Weight, result.Warning = found.weight, sanitise(d.said.hide(found.warning))
 	result.Transcript = d.said.String()
 	return result
 }

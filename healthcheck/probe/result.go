@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -141,16 +142,27 @@ func timedOut(err error) bool {
 }
 
 // localFault reports whether err is for want of this host's own resources:
-// descriptors, memory, or ports to connect from, or a packet filter of its own
-// that lets nothing out.
+// descriptors, places in epoll instances, memory, or ports to connect from; or for
+// a packet filter, a route or a policy of its own that lets nothing out.
 func localFault(err error) bool {
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL,
-		syscall.EADDRINUSE, syscall.EPERM,
+		syscall.EADDRINUSE, syscall.EPERM, syscall.ENOSPC,
 	} {
 		if errors.Is(err, errno) {
 			return true
 		}
 	}
-	return false
+	return errors.Is(err, syscall.EACCES) && !fromAfar(err)
+}
+
+// fromAfar reports whether EACCES may be a router's word instead of this host's:
+// of IPv6, what is prohibited on the way is told by the same error.
+func fromAfar(err error) bool {
+	var of *net.OpError
+	if !errors.As(err, &of) || of.Addr == nil {
+		return false
+	}
+	to, err := netip.ParseAddrPort(of.Addr.String())
+	return err == nil && to.Addr().Is6() && !to.Addr().Is4In6()
 }

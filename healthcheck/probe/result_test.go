@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -35,6 +36,10 @@ func TestFailed(t *testing.T) {
 	syscallError := func(errno syscall.Errno) error {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 	}
+	dialError := func(to string, errno syscall.Errno) error {
+		addr := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(to))
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: addr, Err: os.NewSyscallError("connect", errno)}
+	}
 	for _, test := range []struct {
 		err    error
 		code   Code
@@ -53,6 +58,12 @@ func TestFailed(t *testing.T) {
 		{syscallError(syscall.ENOBUFS), SOCKERR, "connect: no buffer space available"},
 		{syscallError(syscall.ENOMEM), SOCKERR, "connect: cannot allocate memory"},
 		{syscallError(syscall.EADDRNOTAVAIL), SOCKERR, "connect: cannot assign requested address"},
+		{syscallError(syscall.ENOSPC), SOCKERR, "connect: no space left on device"},
+		{syscallError(syscall.EACCES), SOCKERR, "connect: permission denied"},
+		{dialError("192.0.2.1:25", syscall.EACCES), SOCKERR, "connect: permission denied"},
+		{dialError("[::ffff:192.0.2.1]:25", syscall.EACCES), SOCKERR, "connect: permission denied"},
+		// A router may have said so.
+		{dialError("[2001:db8::1]:25", syscall.EACCES), L4CON, "connect: permission denied"},
 	} {
 		var f *failure
 		if !errors.As(connectFailed(test.err), &f) || f.code != test.code || f.reason != test.reason {

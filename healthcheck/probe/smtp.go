@@ -42,6 +42,7 @@ func (k SMTP) ask(ctx context.Context, d dialer, to netip.AddrPort) (answer, err
 	if err := k.validateTarget(to); err != nil {
 		return answer{}, &failure{SOCKERR, err.Error()}
 	}
+	d.said.conceal(k.secrets()...)
 	conn, err := d.dial(ctx, to)
 	if err != nil {
 		return answer{}, err

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -73,29 +75,41 @@ func isHere(a netip.Addr) (bool, error) {
 
 // deaf is why an answer of the VIP cannot arrive on this host, or nil. Where the
 // VIP stands here, the answer comes from one of this host's own addresses, which
-// IPv4 drops unless it is told otherwise.
+// IPv4 drops unless it is told otherwise, on the interface on which it arrives:
+// the one that leads to the server.
 func (r Request) deaf() *failure {
+	if !r.Target.Addr().Unmap().Is4() || r.Route.Toward == r.Route.Source.Addr() {
+		return nil
+	}
+	allAccept, allFilter := conf("accept_local", "all") != 0, conf("rp_filter", "all")
+	if allAccept && allFilter > 1 {
+		return nil // whatever the interface says
+	}
 	here, err := isHere(r.Target.Addr())
 	if err != nil {
 		return &failure{SOCKERR, err.Error()}
 	}
-	if !here || r.Target.Addr().Is6() || r.Route.Toward == r.Route.Source.Addr() {
+	if !here {
 		return nil
 	}
-	device, vips := interfaceOf(r.Route.Source.Addr()), interfaceOf(r.Target.Addr())
-	if conf("accept_local", "all") == 0 && conf("accept_local", device) == 0 {
-		return dropped(device, "net.ipv4.conf."+device+".accept_local is 0")
+	device, err := r.Route.deviceTo(r.Route.Toward)
+	if err != nil {
+		return &failure{SOCKERR, err.Error()}
 	}
-	if max(conf("rp_filter", "all"), conf("rp_filter", device)) == 1 && device != vips {
-		return dropped(device, "rp_filter is 1 and the VIP stands on "+vips)
+	if !allAccept && conf("accept_local", device.Name) == 0 {
+		return dropped(device.Name, "net.ipv4.conf."+device.Name+".accept_local is 0")
+	}
+	if max(allFilter, conf("rp_filter", device.Name)) == 1 && !hasAddress(device, r.Target.Addr()) {
+		return dropped(device.Name, "rp_filter is 1 and the VIP stands on another interface")
 	}
 	return nil
 }
 
-// notHeard is the error, or what kept the answer from this host.
+// notHeard is the error, or what kept the answer from this host. A refusal was
+// heard.
 func (r Request) notHeard(err error) error {
 	var f *failure
-	if !r.Route.Toward.IsValid() || !errors.As(err, &f) || f.code != L4TOUT && f.code != L4CON {
+	if !r.Route.Toward.IsValid() || !errors.As(err, &f) || f.code != L4TOUT {
 		return err
 	}
 	if own := r.deaf(); own != nil {
@@ -108,25 +122,36 @@ func dropped(device, why string) *failure {
 	return &failure{SOCKERR, fmt.Sprintf("this host drops answers from its VIP that arrive on %s: %s", device, why)}
 }
 
-// interfaceOf is the name of the interface that has an address of this host, or
-// "all", which stands for every interface.
-func interfaceOf(a netip.Addr) string {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return "all"
-	}
-	for _, i := range interfaces {
-		addresses, err := i.Addrs()
+// deviceTo is the interface by which packets to an address leave.
+func (r Route) deviceTo(to netip.Addr) (*net.Interface, error) {
+	if r.Interface != "" {
+		device, err := net.InterfaceByName(r.Interface)
 		if err != nil {
-			continue
+			return nil, fmt.Errorf("interface %s: %w", r.Interface, err)
 		}
-		for _, address := range addresses {
-			if prefix, ok := address.(*net.IPNet); ok && prefix.IP.Equal(a.AsSlice()) {
-				return i.Name
-			}
-		}
+		return device, nil
 	}
-	return "all"
+	routes, err := netlink.RouteGetWithOptions(to.Unmap().AsSlice(), &netlink.RouteGetOptions{SrcAddr: r.Source.Addr().Unmap().AsSlice()})
+	if err == nil && len(routes) == 0 {
+		err = errors.New("no route")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask for the route to %s: %w", to, err)
+	}
+	device, err := net.InterfaceByIndex(routes[0].LinkIndex)
+	if err != nil {
+		return nil, fmt.Errorf("interface of the route to %s: %w", to, err)
+	}
+	return device, nil
+}
+
+// hasAddress reports whether the address is one of the interface's own.
+func hasAddress(device *net.Interface, a netip.Addr) bool {
+	addresses, err := device.Addrs()
+	return err == nil && slices.ContainsFunc(addresses, func(of net.Addr) bool {
+		prefix, ok := of.(*net.IPNet)
+		return ok && prefix.IP.Equal(a.Unmap().AsSlice())
+	})
 }
 
 // conf is a kernel parameter of an interface for IPv4; one that cannot be read

@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,9 @@ func TestAskTowards(t *testing.T) {
 func TestNotHeard(t *testing.T) {
 	target := netip.MustParseAddr("127.0.0.1")
 	towards := Request{Target: netip.AddrPortFrom(target, 80), Route: Route{Toward: target, Source: netip.AddrPortFrom(target, 0)}}
+	elsewhere := towards
+	elsewhere.Route.Source = netip.MustParseAddrPort("127.0.0.2:0")
+	elsewhere.Route.Toward = netip.MustParseAddr("127.0.0.3")
 	for name, test := range map[string]struct {
 		request Request
 		err     error
@@ -77,15 +81,43 @@ func TestNotHeard(t *testing.T) {
 		"a dialogue's error": {towards, &failure{L7TOUT, "x"}},
 		"this host's server": {towards, &failure{L4TOUT, "x"}},
 		"a success":          {towards, nil},
+		"a refusal":          {elsewhere, &failure{L4CON, "x"}},
 	} {
 		if got := test.request.notHeard(test.err); !errors.Is(got, test.err) {
 			t.Errorf("%s: %v became %v", name, test.err, got)
 		}
 	}
-	elsewhere := towards
-	elsewhere.Route.Source = netip.MustParseAddrPort("127.0.0.2:0")
-	elsewhere.Route.Toward = netip.MustParseAddr("192.0.2.1")
 	if got := elsewhere.notHeard(&failure{L4TOUT, "x"}); !strings.Contains(got.Error(), "accept_local") {
 		t.Errorf("an answer from an address of this host: %v", got)
+	}
+}
+
+// TestDeafOnTheWayBack: what counts is the interface that leads to the server, not
+// the one that has the source.
+func TestDeafOnTheWayBack(t *testing.T) {
+	twoPaths(t, func() {})
+	address(t, "lo", "10.9.9.9/32", "192.0.2.100/32")
+	r := of(TCP{}, netip.MustParseAddrPort("192.0.2.100:80"))
+	r.Route = Route{Source: netip.MustParseAddrPort("10.9.9.9:0"), Toward: netip.MustParseAddr("198.51.100.1")}
+	bound := r
+	bound.Route.Interface = "right"
+	for _, test := range []struct {
+		request    Request
+		set, value string // of conf
+		want       string // part of the reason; empty is that it hears
+	}{
+		{r, "left/accept_local", "0", "arrive on left: net.ipv4.conf.left.accept_local is 0"},
+		{r, "lo/accept_local", "1", "arrive on left: "},
+		{bound, "left/accept_local", "1", "arrive on right: "},
+		{r, "left/rp_filter", "1", "rp_filter is 1"},
+		{r, "all/rp_filter", "2", ""},
+		{bound, "lo/accept_local", "1", "arrive on right: "},
+		{bound, "all/accept_local", "1", ""},
+	} {
+		must(t, os.WriteFile("/proc/sys/net/ipv4/conf/"+test.set, []byte(test.value), 0))
+		got := test.request.notHeard(&failure{L4TOUT, "timed out"}).Error()
+		if test.want == "" && got != "L4TOUT timed out" || !strings.Contains(got, test.want) {
+			t.Errorf("after %s = %s: %s, want %q", test.set, test.value, got, test.want)
+		}
 	}
 }

@@ -30,8 +30,6 @@ const (
 type httpReply struct {
 	*http.Response
 	source *boundedReader
-	// hidden is what the server may repeat of the request.
-	hidden secrets
 }
 
 func speakHTTP1(conn io.ReadWriter, call httpCall, protocol string, limit int) (httpReply, error) {
@@ -43,7 +41,7 @@ func speakHTTP1(conn io.ReadWriter, call httpCall, protocol string, limit int) (
 	if err != nil {
 		return httpReply{}, dialogueFailed("reply", cmp.Or(source.err, err))
 	}
-	return httpReply{resp, source, call.secrets()}, nil
+	return httpReply{resp, source}, nil
 }
 
 // readHead reads the head of the final reply, past interim ones (RFC 9110
@@ -60,13 +58,13 @@ func readHead(r *bufio.Reader, method string) (*http.Response, error) {
 
 // seen is the reply in few words.
 func (r httpReply) seen() string {
-	return "status " + r.hidden.hide(strings.TrimSpace(r.Status))
+	return "status " + strings.TrimSpace(r.Status)
 }
 
 func (r httpReply) tell(said *transcript) {
-	said.received(r.hidden.hide(r.Proto + " " + r.Status))
+	said.received(r.Proto + " " + r.Status)
 	if r.isRedirect() {
-		said.received("Location: " + r.hidden.hide(r.Header.Get("Location")))
+		said.received("Location: " + r.Header.Get("Location"))
 	}
 }
 
@@ -144,7 +142,7 @@ func (e expectation) check(reply httpReply, said *transcript) (string, error) {
 	}
 	begin.full = begin.full || cut
 	if wrong := e.judge(begin, sum, cut); wrong != "" {
-		begin.tell(said, reply.hidden)
+		begin.tell(said)
 		return seen, &failure{L7STS, seen + ", " + wrong}
 	}
 	if begin.full && e.searches() {
@@ -200,7 +198,7 @@ func (p *prefix) Write(b []byte) (int, error) {
 }
 
 // tell takes down how the body begins.
-func (p *prefix) tell(said *transcript, hidden secrets) {
+func (p *prefix) tell(said *transcript) {
 	shown := 0
 	for line := range bytes.Lines(p.bytes) {
 		line = bytes.TrimSpace(line)
@@ -210,7 +208,7 @@ func (p *prefix) tell(said *transcript, hidden secrets) {
 		if shown++; shown > maxShownLines {
 			return
 		}
-		said.received(hidden.hide(string(line)))
+		said.received(string(line))
 	}
 }
 

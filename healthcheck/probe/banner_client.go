@@ -19,8 +19,6 @@ const (
 	maxMatched = 4 << 20
 	// maxQuoted is how much a reason quotes, in bytes.
 	maxQuoted = 64
-	// minSecret is the shortest word that is kept secret, in bytes.
-	minSecret = 4
 )
 
 // bannerClient is this end of a Banner's connection.
@@ -31,11 +29,9 @@ type bannerClient struct {
 	// been taken down with the line before.
 	received []byte
 	shown    int
-	secrets  secrets
 }
 
-// carryOut returns the lines in which the match is, as they may be shown; name
-// is the step's.
+// carryOut returns the lines in which the match is; name is the step's.
 func (c *bannerClient) carryOut(name string, s Step) (matched string, err error) {
 	m, err := s.matcher()
 	if err != nil {
@@ -66,8 +62,8 @@ func (c *bannerClient) consume(start, end int) string {
 			last = len(c.received)
 		}
 	}
-	takeDown(c.said.received, c.secrets.hide(string(c.received[min(c.shown, last):last])))
-	matched := c.secrets.hide(string(c.received[first:last]))
+	takeDown(c.said.received, string(c.received[min(c.shown, last):last]))
+	matched := string(c.received[first:last])
 	c.received, c.shown = c.received[end:], max(c.shown, last)-end
 	return matched
 }
@@ -77,7 +73,6 @@ func (c *bannerClient) send(name string, s Step) error {
 	case s.Send == "":
 		return nil
 	case s.Secret:
-		c.conceal(s.Send)
 		c.said.sent("...")
 	default:
 		takeDown(c.said.sent, s.Send)
@@ -86,17 +81,6 @@ func (c *bannerClient) send(name string, s Step) error {
 		return dialogueFailed(name+": send", err)
 	}
 	return nil
-}
-
-// conceal hides the words of what is sent from now on.
-func (c *bannerClient) conceal(sent string) {
-	words := strings.FieldsFunc(sent, func(r rune) bool { return r <= ' ' || r == '"' })
-	for _, word := range words {
-		if len(word) >= minSecret {
-			c.secrets = append(c.secrets, word)
-		}
-	}
-	c.secrets = secretsOf(c.secrets...)
 }
 
 // await receives until m matches, and returns where.
@@ -130,7 +114,7 @@ func (c *bannerClient) receive() error {
 // failed is the failure of a step; it quotes the beginning of what was received
 // for it.
 func (c *bannerClient) failed(step string, err error) error {
-	text := c.secrets.hide(string(c.received[c.shown:]))
+	text := c.said.hide(string(c.received[c.shown:])) // before it is cut
 	takeDown(c.said.received, text)
 	received := ", nothing was received"
 	if text != "" {

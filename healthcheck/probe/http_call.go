@@ -81,7 +81,7 @@ func (c httpCall) write(w io.Writer, protocol string) error {
 	return nil
 }
 
-// tell takes the request down, but for its secrets.
+// tell takes the request down.
 func (c httpCall) tell(said *transcript, protocol string) {
 	said.sent(c.method + " " + c.path + " " + protocol)
 	said.sent("Host: " + c.host)
@@ -89,15 +89,14 @@ func (c httpCall) tell(said *transcript, protocol string) {
 		switch {
 		case field == httpField{"User-Agent", "lvsd"} || field == httpField{"Accept", "*/*"}:
 		default:
-			said.sent(c.secrets().hide(field.name + ": " + field.value))
+			said.sent(field.name + ": " + field.value)
 		}
 	}
 }
 
 // secrets are the values of the fields that prove who the request is from. What
 // comes before the credentials (RFC 9110 11.4) may be shown.
-func (c httpCall) secrets() secrets {
-	var found []string
+func (c httpCall) secrets() (found []string) {
 	for _, field := range c.header {
 		if !field.isSecret() {
 			continue
@@ -107,12 +106,12 @@ func (c httpCall) secrets() secrets {
 			credentials = field.value
 		}
 		found = append(found, credentials)
-		if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil && scheme == "Basic" {
+		if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil && strings.EqualFold(scheme, "Basic") {
 			_, password, _ := strings.Cut(string(plain), ":")
 			found = append(found, password)
 		}
 	}
-	return secretsOf(found...)
+	return found
 }
 
 // isSecret guesses by its name whether the field is how the request proves who

@@ -14,7 +14,7 @@ import (
 func (c httpCall) redirected(reply httpReply, to netip.AddrPort) (*httpCall, error) {
 	location := reply.Header.Get("Location")
 	refused := func(why string) (*httpCall, error) {
-		return nil, &failure{L7STS, fmt.Sprintf("%s leads to %q: %s", reply.seen(), reply.hidden.hide(location), why)}
+		return nil, &failure{L7STS, fmt.Sprintf("%s leads to %q: %s", reply.seen(), location, why)}
 	}
 	base := url.URL{Scheme: c.scheme, Host: c.host, Path: "/"}
 	if c.path != "*" {

@@ -25,11 +25,10 @@ type smtpReply struct {
 
 // readSMTPReply reads a whole reply, continuation lines included (RFC 5321
 // 4.2.1): "220-" and "220 ", each with or without text, ended by LF or CR LF.
-// r must have a buffer of maxSMTPLine. heard is told of each line, and says how
-// it may be shown, which is also how the reply has it. The error is io.EOF when
+// r must have a buffer of maxSMTPLine. heard is told of each line. The error is io.EOF when
 // the server closed before the reply and io.ErrUnexpectedEOF when it did so
 // within.
-func readSMTPReply(r *bufio.Reader, heard func([]byte) string) (smtpReply, error) {
+func readSMTPReply(r *bufio.Reader, heard func(string)) (smtpReply, error) {
 	var reply smtpReply
 	for n := range maxSMTPLines {
 		line, err := readLine(r)
@@ -40,7 +39,8 @@ func readSMTPReply(r *bufio.Reader, heard func([]byte) string) (smtpReply, error
 			return smtpReply{}, err
 		}
 		code, last, ok := parseSMTPLine(line)
-		text := heard(line)
+		text := string(line)
+		heard(text)
 		switch {
 		case !ok || n > 0 && code != reply.code:
 			return smtpReply{}, fmt.Errorf("not an SMTP reply: %q", text)

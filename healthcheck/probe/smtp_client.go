@@ -12,7 +12,6 @@ type smtpClient struct {
 	conn    net.Conn
 	replies *bufio.Reader
 	said    *transcript
-	secrets secrets
 	// name is what this host calls itself.
 	name string
 	// offers is what the server said in its last answer to EHLO.
@@ -118,18 +117,11 @@ func (c *smtpClient) sayAs(step, line, shown string) error {
 }
 
 func (c *smtpClient) hear(step string) (smtpReply, error) {
-	r, err := readSMTPReply(c.replies, c.heard)
+	r, err := readSMTPReply(c.replies, c.said.received)
 	if err != nil {
 		return r, dialogueFailed(step, err)
 	}
 	return r, nil
-}
-
-// heard takes a line down, as it may be shown.
-func (c *smtpClient) heard(line []byte) string {
-	text := c.secrets.hide(string(line))
-	c.said.received(text)
-	return text
 }
 
 func (c *smtpClient) expect(step, codes string) (smtpReply, error) {

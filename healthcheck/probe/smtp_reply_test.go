@@ -13,7 +13,7 @@ import (
 )
 
 func reply(r io.Reader) (smtpReply, error) {
-	return readSMTPReply(bufio.NewReaderSize(r, maxSMTPLine), func(line []byte) string { return string(line) })
+	return readSMTPReply(bufio.NewReaderSize(r, maxSMTPLine), func(string) {})
 }
 
 func TestReadSMTPReply(t *testing.T) {

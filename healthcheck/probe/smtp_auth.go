@@ -57,7 +57,7 @@ func (c *smtpClient) carryOut(m mechanism, user, password string) error {
 	step, responses := "AUTH "+m.name, m.responses
 	command, shown := step, step
 	if m.initial {
-		command += " " + c.encode(responses[0](user, password, nil), password)
+		command += " " + c.encode(responses[0](user, password, nil))
 		shown, responses = step+" ...", responses[1:]
 	}
 	if err := c.sayAs(step, command, shown); err != nil {
@@ -72,7 +72,7 @@ func (c *smtpClient) carryOut(m mechanism, user, password string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.sayAs(step, c.encode(respond(user, password, challenge), password), "..."); err != nil {
+		if err := c.sayAs(step, c.encode(respond(user, password, challenge)), "..."); err != nil {
 			return err
 		}
 	}
@@ -80,12 +80,23 @@ func (c *smtpClient) carryOut(m mechanism, user, password string) error {
 	return err
 }
 
-// encode is a response as it is written. From now on it is not shown, should the
-// server repeat it.
-func (c *smtpClient) encode(response, password string) string {
+// encode is a response as it is written. It is not shown, should the server repeat
+// it.
+func (c *smtpClient) encode(response string) string {
 	encoded := base64.StdEncoding.EncodeToString([]byte(response))
-	c.secrets = secretsOf(encoded, base64.StdEncoding.EncodeToString([]byte(password)), password)
+	c.said.conceal(encoded)
 	return encoded
+}
+
+// secrets are what no server may have shown, whichever mechanism it offers: it
+// may repeat what it heard on an earlier connection.
+func (k SMTP) secrets() []string {
+	encoded := base64.StdEncoding.EncodeToString
+	plain := plainResponse(k.Username, k.Password, nil)
+	if k.Username == "" {
+		return nil
+	}
+	return []string{k.Password, encoded([]byte(k.Password)), encoded([]byte(plain))}
 }
 
 // challenge is what the server asks. That of LOGIN is a prompt, which servers
