@@ -176,9 +176,14 @@ func TestScriptsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all sync.WaitGroup
+	// All are written before the first one starts: a file that is open for writing
+	// anywhere, as in a process that is just being made, cannot be run.
+	var kinds []Kind
 	for i := range 40 {
-		k := program(t, fmt.Sprintf("exec > %s; sleep 100000 & [ $1 = 0 ] && exit 0; [ $1 = 1 ] && exit 1; wait", alive), fmt.Sprint(i%4))
+		kinds = append(kinds, program(t, fmt.Sprintf("exec > %s; sleep 100000 & [ $1 = 0 ] && exit 0; [ $1 = 1 ] && exit 1; wait", alive), fmt.Sprint(i%4)))
+	}
+	var all sync.WaitGroup
+	for i, k := range kinds {
 		all.Go(func() {
 			r := of(k, anywhere)
 			r.Timeout = time.Minute
