@@ -84,12 +84,16 @@ func (m *model) Do(_ context.Context, ops []Op) []error {
 
 func (m *model) do(op Op) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		if err := m.fail(op); err != nil {
+	fail := m.fail
+	m.mu.Unlock()
+	// It may take its time, and who waits for a lock keeps time from passing.
+	if fail != nil {
+		if err := fail(op); err != nil {
 			return err
 		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	op.applyTo(m.state)
 	m.done = append(m.done, op)
 	return nil
