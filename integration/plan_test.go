@@ -32,6 +32,14 @@ func TestPlan(t *testing.T) {
 	s := newSegment(t)
 	p := &planned{node: s.addNode("node", "10.99.0.1"), t: s.stages}
 	p.write(string(text))
+	// An address gets its route when nobody else turns out to have it, which is no
+	// change of lvsd's.
+	s.lab.WaitFor("the node's own addresses to be settled", func() error {
+		if out := p.Run("ip", "-6", "address", "show", "tentative"); out != "" {
+			return errors.New(out)
+		}
+		return nil
+	})
 	s.stage("the host has what it takes", func(t *testing.T) {
 		if code, out := p.lvsd("check", "--host", "-c", p.config); code != 0 {
 			t.Errorf("exit code %d:\n%s", code, out)
