@@ -89,7 +89,8 @@ const (
 	// nothing waits in a sender that is stopped. It is the default.
 	SyncBoth SyncDaemons = "both"
 	// SyncFollow: the sender on the MASTER, the receiver on every other node.
-	// A former MASTER's sender stops when its queue is empty.
+	// A former MASTER's sender, and a new one's receiver, stop when the former's
+	// queue is empty.
 	SyncFollow SyncDaemons = "follow"
 )
 

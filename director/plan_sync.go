@@ -27,7 +27,8 @@ const backupOnly = "net.ipv4.vs.backup_only"
 
 // planSync adds the synchronisation daemons. With SyncFollow the receiver runs
 // wherever the sender's instance is not MASTER, a lingering sender or not: the
-// new MASTER's connections are told from its first moment on.
+// new MASTER's connections are told from its first moment on. And it runs on a new
+// MASTER that settles, which is still told of the former one's.
 func planSync(want State, f Facts) {
 	sync := f.Config.Sync
 	if sync == nil {
@@ -44,7 +45,7 @@ func planSync(want State, f Facts) {
 	if f.lingers(sync.Instance) || !f.Stopping && (both || master) {
 		run(ipvs.DaemonMaster)
 	}
-	if !f.Stopping && (both || !master) {
+	if !f.Stopping && (both || !master || f.settles(sync.Instance)) {
 		run(ipvs.DaemonBackup)
 	}
 }

@@ -221,6 +221,10 @@ func TestPlan(t *testing.T) {
 		{"sync-both-backup", vrrp.Backup, func(p planCase) { p.synced(config.SyncBoth) }},
 		{"sync-follow-master", vrrp.Master, func(p planCase) { p.synced(config.SyncFollow) }},
 		{"sync-follow-backup", vrrp.Backup, func(p planCase) { p.synced(config.SyncFollow) }},
+		{"sync-follow-settling", vrrp.Master, func(p planCase) {
+			p.synced(config.SyncFollow)
+			p.assumed(4 * time.Second)
+		}},
 		{"sync-follow-lingering", vrrp.Backup, func(p planCase) {
 			p.synced(config.SyncFollow)
 			p.relinquished(3 * time.Second)
