@@ -19,6 +19,9 @@ const (
 	// process ids are used again.
 	namePrefix = "lvsd-lab."
 	netnsDir   = "/run/netns"
+	// sweepLock is held by the process that removes what others left: of two at
+	// once, one would find namespaces that are half removed.
+	sweepLock = "/run/lvsd-lab.lock"
 )
 
 func newPrefix(n int32) string {
@@ -29,19 +32,37 @@ func newPrefix(n int32) string {
 // sweep removes the labs of processes that are gone: namespaces with what runs
 // in them, and directories.
 func sweep() error {
+	lock, err := os.OpenFile(sweepLock, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	// Closing the file unlocks it.
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", sweepLock, err)
+	}
 	var errs []error
 	for _, path := range abandoned(netnsDir) {
 		name := filepath.Base(path)
-		err := errors.Join(killInside(name), netns.DeleteNamed(name))
-		// Another lab, in this process or not, may have swept at the same time.
-		if _, statErr := os.Stat(path); !errors.Is(statErr, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, killInside(name), removeNamed(name))
 	}
 	for _, path := range abandoned(os.TempDir()) {
 		errs = append(errs, os.RemoveAll(path))
 	}
 	return errors.Join(errs...)
+}
+
+// removeNamed deletes a namespace's name, which may be a mere file: a process that
+// was killed while it made or removed one leaves that.
+func removeNamed(name string) error {
+	err := netns.DeleteNamed(name)
+	if errors.Is(err, unix.EINVAL) {
+		err = os.Remove(filepath.Join(netnsDir, name))
+	}
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", name, err)
+	}
+	return nil
 }
 
 // abandoned lists what a directory has of labs whose process is gone.
