@@ -26,6 +26,17 @@ func Inherited(environ []string) map[string]string {
 	return variables
 }
 
+// Environment is all that a script gets to know: the variables, each "NAME=value",
+// and of this process's environment PATH and LANG, see Inherited.
+func Environment(environ []string, variables ...string) []string {
+	inherited := Inherited(environ)
+	variables = append(variables, "PATH="+inherited["PATH"])
+	if lang, ok := inherited["LANG"]; ok {
+		variables = append(variables, "LANG="+lang)
+	}
+	return variables
+}
+
 // isSafePath reports whether every directory is absolute; an empty one stands
 // for the working directory.
 func isSafePath(path string) bool {

@@ -1,7 +1,6 @@
 package director
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -371,17 +370,12 @@ func grace(c *config.Config) time.Duration {
 	for _, spec := range specs(c) {
 		check := spec.Check()
 		attempts := time.Duration(check.Retries + 1)
-		longest = max(longest, attempts*(check.Timeout+check.RetryDelay)+warmup(check))
+		longest = max(longest, attempts*(check.Timeout+check.RetryDelay)+check.FirstWithin())
 	}
 	if longest == 0 {
 		return maxGrace
 	}
 	return min(longest, maxGrace)
-}
-
-// warmup is how late a first probe may be.
-func warmup(c healthcheck.Check) time.Duration {
-	return cmp.Or(c.Warmup, min(c.Interval, time.Second))
 }
 
 // specs returns every check of c; equal ones may repeat.

@@ -196,11 +196,8 @@ func (s scene) usersOf(members []member) map[healthcheck.Spec][]CheckUser {
 		if m.server == nil {
 			continue
 		}
-		for _, spec := range m.server.Checks {
-			users[spec] = nil
-		}
-		for i := range m.server.WeightChecks {
-			users[m.server.WeightChecks[i].Check] = nil
+		for spec := range checksOfServer(m.server) {
+			users[*spec] = nil
 		}
 	}
 	add := func(spec healthcheck.Spec, user CheckUser) {
@@ -213,11 +210,8 @@ func (s scene) usersOf(members []member) map[healthcheck.Spec][]CheckUser {
 		for j := range service.RealServers {
 			server := &service.RealServers[j]
 			user := CheckUser{Service: service.Name, Server: server.Address.String()}
-			for _, spec := range server.Checks {
-				add(spec, user)
-			}
-			for k := range server.WeightChecks {
-				add(server.WeightChecks[k].Check, user)
+			for spec := range checksOfServer(server) {
+				add(*spec, user)
 			}
 		}
 	}

@@ -13,6 +13,7 @@
 package healthcheck
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,6 +69,11 @@ type Flap struct {
 
 // DefaultHalfLife is how long a score takes to halve unless told otherwise.
 const DefaultHalfLife = 5 * time.Minute
+
+// FirstWithin is how long the first probe may be put off: Warmup, or its default.
+func (c Check) FirstWithin() time.Duration {
+	return cmp.Or(c.Warmup, min(c.Interval, maxStartDelay))
+}
 
 // Spec is a check of one target: all that determines a probe and its verdict. It
 // is comparable and is the identity of a check: two real servers with an equal

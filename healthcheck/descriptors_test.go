@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/healthcheck/probe"
@@ -35,7 +37,7 @@ func TestPoolWithFewDescriptors(t *testing.T) {
 		}
 	}
 	command := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	command.Env = append(os.Environ(), servers+"="+serve(t, patient).String()+" "+serve(t, silent).String())
+	command.Env = append(os.Environ(), servers+"="+servertest.Serve(t, patient).String()+" "+servertest.Serve(t, servertest.Silent).String())
 	if output, err := command.CombinedOutput(); err != nil || !strings.Contains(string(output), "--- PASS: "+t.Name()) {
 		t.Errorf("%v\n%s", err, output)
 	}

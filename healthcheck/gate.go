@@ -138,12 +138,15 @@ func (g *gate) turn(now time.Time) *queue {
 // concurrency is how many probes may be in flight while this host has all that
 // they need.
 func (g *gate) concurrency() int {
-	limit := cmp.Or(max(0, g.limits.Concurrency), DefaultConcurrency)
+	limit := g.configured()
 	if g.descriptors > 0 {
 		limit = min(limit, max(1, g.descriptors-reserve(g.descriptors)))
 	}
 	return limit
 }
+
+// configured is how many probes may be in flight by the file.
+func (g *gate) configured() int { return cmp.Or(max(0, g.limits.Concurrency), DefaultConcurrency) }
 
 // count counts c n times among those in flight.
 func (g *gate) count(c *check, n int) {
@@ -258,8 +261,7 @@ func (g *gate) shortage() string {
 
 // bound says why those that have room at their address wait.
 func (g *gate) bound(now time.Time) string {
-	limit := cmp.Or(max(0, g.limits.Concurrency), DefaultConcurrency)
-	why := ""
+	limit, why := g.configured(), ""
 	switch {
 	case g.flying < min(g.concurrency(), g.short.allows(now)):
 		limit, why = g.slow.allows(now), " but to connect, as this host is busy"

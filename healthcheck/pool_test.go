@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvsd/lvsd/healthcheck/probe"
@@ -363,10 +365,10 @@ func TestObserverMayUseThePool(t *testing.T) {
 // server that comes back is up again, and nothing is left at the end.
 func TestPoolAgainstServers(t *testing.T) {
 	var broken atomic.Bool
-	good := serve(t, func(conn net.Conn) {
+	good := servertest.Serve(t, func(conn net.Conn) {
 		if broken.Load() {
 			_, _ = io.WriteString(conn, "421 later\r\n")
-			silent(conn)
+			servertest.Silent(conn)
 			return
 		}
 		_, _ = io.WriteString(conn, "220 mx\r\n")
@@ -377,7 +379,7 @@ func TestPoolAgainstServers(t *testing.T) {
 	flapping := specOf(mail, good, quick, func(c *Check) { c.Timeout = time.Minute })
 	specs := []Spec{flapping}
 	for _, kind := range []probe.Kind{probe.TCP{}, mail, web, tlsWeb} {
-		for _, target := range []netip.AddrPort{serve(t, silent), serve(t, flood("x")), refusing(t), fullListener(t)} {
+		for _, target := range []netip.AddrPort{servertest.Serve(t, servertest.Silent), servertest.Serve(t, servertest.Flood("x")), servertest.Refusing(t), servertest.Full(t)} {
 			specs = append(specs, specOf(kind, target, quick))
 		}
 	}

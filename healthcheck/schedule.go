@@ -30,10 +30,7 @@ type schedule struct {
 // so the second attempt follows the first by a random part of the Interval, and
 // only then the grid runs.
 func (s *schedule) start(c Check, now time.Time) time.Time {
-	warmup := c.Warmup
-	if warmup == 0 {
-		warmup = min(c.Interval, maxStartDelay)
-	}
+	warmup := c.FirstWithin()
 	first := now.Add(rand.N(warmup))
 	s.due = first
 	if warmup < c.Interval {

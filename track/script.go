@@ -74,10 +74,5 @@ func describe(r command.Result, timeout time.Duration) string {
 
 // environment is all that a script gets to know.
 func environment(environ []string, name string) []string {
-	inherited := command.Inherited(environ)
-	all := []string{"LVSD_TRACKER=" + name, "PATH=" + inherited["PATH"]}
-	if lang, ok := inherited["LANG"]; ok {
-		all = append(all, "LANG="+lang)
-	}
-	return all
+	return command.Environment(environ, "LVSD_TRACKER="+name)
 }

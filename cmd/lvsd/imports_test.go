@@ -14,19 +14,20 @@ const module = "github.com/lvsd/lvsd/"
 // it stands.
 var mayImport = map[string][]string{
 	// The leaves know nothing of lvsd; each can be used by itself.
-	"vrrp":              nil,
-	"healthcheck":       {"healthcheck/probe"},
-	"healthcheck/probe": {"command"},
-	"iptables":          nil,
-	"sysctl":            nil,
-	"command":           nil,
-	"track":             {"command"},
-	"director/ipvs":     nil,
-	"director/netif":    nil,
-	"director/hook":     {"command"},
-	"vrrp/vrrptest":     {"vrrp"},
-	"vrrp/segment":      {"vrrp"},
-	"director/ipvsadm":  {"director/ipvs"},
+	"vrrp":                   nil,
+	"healthcheck":            {"healthcheck/probe"},
+	"healthcheck/probe":      {"command"},
+	"healthcheck/servertest": nil,
+	"iptables":               nil,
+	"sysctl":                 nil,
+	"command":                nil,
+	"track":                  {"command"},
+	"director/ipvs":          nil,
+	"director/netif":         nil,
+	"director/hook":          {"command"},
+	"vrrp/vrrptest":          {"vrrp"},
+	"vrrp/segment":           {"vrrp"},
+	"director/ipvsadm":       {"director/ipvs"},
 	// The configuration speaks in the leaves' values and carries nothing out.
 	"config": {"director/ipvs", "director/netif", "healthcheck", "healthcheck/probe", "iptables", "track", "vrrp"},
 	// The director decides, and is the only writer of the kernel.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // The examples of the manual: the exchanges are those of the protocols' own
@@ -57,11 +59,11 @@ func TestBanner(t *testing.T) {
 			if err := k.Validate(); err != nil {
 				t.Fatal(err)
 			}
-			expectResult(t, of(k, serve(t, script(t, test.dialogue))).Ask(t.Context()), test.code, test.reason)
+			expectResult(t, of(k, servertest.Serve(t, script(t, test.dialogue))).Ask(t.Context()), test.code, test.reason)
 		})
 	}
 	k := Banner{Steps: ListOf(Step{Expect: "x"})}
-	expectResult(t, of(k, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
+	expectResult(t, of(k, servertest.Refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 // The anonymous bind of LDAP (RFC 4511), and its answer with a length in the
@@ -75,7 +77,7 @@ func TestBannerOfBytes(t *testing.T) {
 		"\x30\x84\x00\x00\x00\x10\x02\x01\x01\x61\x84\x00\x00\x00\x07\x0a\x01\x00\x04\x00\x04\x00": L7OK,
 		"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x30\x04\x00\x04\x00":                                 L7RSP, // inappropriateAuthentication
 	} {
-		target := serve(t, func(conn net.Conn) {
+		target := servertest.Serve(t, func(conn net.Conn) {
 			heard := make([]byte, len(bind))
 			if _, err := io.ReadFull(conn, heard); err != nil || string(heard) != bind {
 				t.Errorf("client says %q, %v", heard, err)
@@ -93,11 +95,11 @@ func TestBannerInPieces(t *testing.T) {
 	const said = "+OK first\r\n+OK second\r\n-ERR third\r\n"
 	k := Banner{Steps: ListOf(Step{Expect: `^\+OK`}, Step{Expect: `^\+OK`}, Step{Expect: `^-ERR third\r\n`})}
 	for size := 1; size <= len(said); size++ {
-		target := serve(t, func(conn net.Conn) {
+		target := servertest.Serve(t, func(conn net.Conn) {
 			for rest := said; rest != ""; rest = rest[min(size, len(rest)):] {
 				_, _ = io.WriteString(conn, rest[:min(size, len(rest))])
 			}
-			silent(conn)
+			servertest.Silent(conn)
 		})
 		expectResult(t, of(k, target).Ask(t.Context()), L7OK, "-ERR third")
 	}
@@ -106,12 +108,12 @@ func TestBannerInPieces(t *testing.T) {
 func TestBannerOverTLS(t *testing.T) {
 	k := Banner{Steps: ListOf(Step{Expect: `^\* OK`}, Step{Send: "a LOGOUT\r\n", Expect: `^a OK`}), Security: Implicit}
 	const dialogue = "S: * OK ready\nC: a LOGOUT\nS: a OK bye"
-	expectResult(t, trusting(t).ask(t.Context(), of(k, serve(t, secured(t, "", dialogue)))), L7OK, "a OK bye")
+	expectResult(t, trusting(t).ask(t.Context(), of(k, servertest.Serve(t, secured(t, "", dialogue)))), L7OK, "a OK bye")
 	k.TLS.ExpiryWarning = 100 * 365 * 24 * 3600e9
-	if r := trusting(t).ask(t.Context(), of(k, serve(t, secured(t, "", dialogue)))); !r.OK || r.Warning == "" {
+	if r := trusting(t).ask(t.Context(), of(k, servertest.Serve(t, secured(t, "", dialogue)))); !r.OK || r.Warning == "" {
 		t.Errorf("got %+v, want a warning", r)
 	}
-	expectResult(t, trusting(t).ask(t.Context(), of(k, serve(t, script(t, "S: * OK ready\nS: x")))), L6RSP, "tls: ")
+	expectResult(t, trusting(t).ask(t.Context(), of(k, servertest.Serve(t, script(t, "S: * OK ready\nS: x")))), L6RSP, "tls: ")
 }
 
 func TestBannerHostile(t *testing.T) {
@@ -120,15 +122,15 @@ func TestBannerHostile(t *testing.T) {
 		handle func(net.Conn)
 		reason string
 	}{
-		"endless line":  {flood(strings.Repeat("+", 4096)), `step 1: no match in 65536 bytes, received "` + strings.Repeat("+", maxQuoted) + `"...`},
-		"endless lines": {flood("+OK \r\n"), `step 1: no match in 65536 bytes, received "+OK \r\n`},
-		"garbage":       {flood("\x00\xff\x16\x03\x01"), `step 1: no match in 65536 bytes, received "\x00\xff\x16\x03\x01`},
+		"endless line":  {servertest.Flood(strings.Repeat("+", 4096)), `step 1: no match in 65536 bytes, received "` + strings.Repeat("+", maxQuoted) + `"...`},
+		"endless lines": {servertest.Flood("+OK \r\n"), `step 1: no match in 65536 bytes, received "+OK \r\n`},
+		"garbage":       {servertest.Flood("\x00\xff\x16\x03\x01"), `step 1: no match in 65536 bytes, received "\x00\xff\x16\x03\x01`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			expectResult(t, of(k, serve(t, test.handle)).Ask(t.Context()), L7RSP, test.reason)
+			expectResult(t, of(k, servertest.Serve(t, test.handle)).Ask(t.Context()), L7RSP, test.reason)
 		})
 	}
-	reset := serve(t, func(conn net.Conn) {
+	reset := servertest.Serve(t, func(conn net.Conn) {
 		script(t, "S: +OK\nC: PING")(conn)
 		reset(conn)
 	})
@@ -168,7 +170,7 @@ func TestBannerSecret(t *testing.T) {
 		Step{Send: "USER tim\r\n", Expect: `^\+OK`},
 		Step{Send: "PASS hunter2\r\n", Expect: `^\+OK`, Secret: true},
 	)}
-	r := of(k, serve(t, script(t, "S: +OK\nC: USER tim\nS: +OK\nC: PASS hunter2\nS: -ERR no such password: hunter2"))).Ask(t.Context())
+	r := of(k, servertest.Serve(t, script(t, "S: +OK\nC: USER tim\nS: +OK\nC: PASS hunter2\nS: -ERR no such password: hunter2"))).Ask(t.Context())
 	expectResult(t, r, L7RSP, `step 3: closed by the server, received "-ERR no such password: ...\r\n"`)
 	expectHidden(t, r, "hunter2")
 	if !strings.Contains(r.Transcript, "> USER tim\n< +OK\n> ...\n< -ERR no such password: ...\n") {
@@ -178,7 +180,7 @@ func TestBannerSecret(t *testing.T) {
 
 func TestBannerTranscript(t *testing.T) {
 	k := Banner{Steps: ListOf(Step{Expect: "^220 "}, Step{Send: "NOOP\r\nQUIT\r\n", Expect: "^221 b"})}
-	r := of(k, serve(t, script(t, "S: 220-mx\nS: 220 go\nC: NOOP\nC: QUIT\nS: 200 ok\nS: 221 bye"))).Ask(t.Context())
+	r := of(k, servertest.Serve(t, script(t, "S: 220-mx\nS: 220 go\nC: NOOP\nC: QUIT\nS: 200 ok\nS: 221 bye"))).Ask(t.Context())
 	expectResult(t, r, L7OK, "221 bye")
 	if !strings.HasPrefix(r.Transcript[strings.Index(r.Transcript, "<"):], "< 220-mx\n< 220 go\n> NOOP\n> QUIT\n") {
 		t.Errorf("transcript\n%s", r.Transcript)

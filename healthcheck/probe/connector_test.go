@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
@@ -56,7 +58,7 @@ func connect(t *testing.T, c *Connector, results chan Result, r Request) Result 
 
 // A Connector finds what TCP's own Ask does.
 func TestConnectorIsTCP(t *testing.T) {
-	open := serve(t, silent)
+	open := servertest.Serve(t, servertest.Silent)
 	local6, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
 		t.Logf("without IPv6: %v", err)
@@ -72,8 +74,8 @@ func TestConnectorIsTCP(t *testing.T) {
 		reason  string
 	}{
 		"open":                 {target: open, code: L4OK, reason: "connected"},
-		"refused":              {target: refusing(t), code: L4CON, reason: "connect: connection refused"},
-		"silent":               {target: fullListener(t), timeout: 100 * time.Millisecond, code: L4TOUT, reason: "connect: timed out"},
+		"refused":              {target: servertest.Refusing(t), code: L4CON, reason: "connect: connection refused"},
+		"silent":               {target: servertest.Full(t), timeout: 100 * time.Millisecond, code: L4TOUT, reason: "connect: timed out"},
 		"mapped":               {target: netip.AddrPortFrom(netip.AddrFrom16(open.Addr().As16()), open.Port()), code: L4OK, reason: "connected"},
 		"from an address":      {target: open, route: Route{Source: netip.MustParseAddrPort("127.0.0.77:0")}, code: L4OK, reason: "connected"},
 		"through the loopback": {target: open, route: Route{Interface: "lo"}},
@@ -108,14 +110,14 @@ func TestConnectorIsTCP(t *testing.T) {
 // A server that accepts and then resets has let the probe connect, whenever the
 // reset is seen.
 func TestConnectorReset(t *testing.T) {
-	target := serve(t, reset)
+	target := servertest.Serve(t, reset)
 	c, results := connector(t)
 	for range 50 {
 		expectResult(t, connect(t, c, results, of(TCP{}, target)), L4OK, "connected")
 	}
 	for _, closesFirst := range []bool{false, true} {
 		reset := make(chan struct{})
-		target = serve(t, func(conn net.Conn) {
+		target = servertest.Serve(t, func(conn net.Conn) {
 			if closesFirst { // then the error is another
 				_ = conn.(*net.TCPConn).CloseWrite()
 			}
@@ -139,9 +141,9 @@ func TestConnectorExpiresWhatIsOpen(t *testing.T) {
 		target netip.AddrPort
 		code   Code
 	}{
-		{serve(t, silent), L4OK},
-		{refusing(t), L4CON},
-		{fullListener(t), L4TOUT},
+		{servertest.Serve(t, servertest.Silent), L4OK},
+		{servertest.Refusing(t), L4CON},
+		{servertest.Full(t), L4TOUT},
 	} {
 		c, results := connector(t)
 		begun, _, over := c.Begin(of(TCP{}, test.target), nil)
@@ -167,7 +169,7 @@ func TestConnectorExpiresWhatIsOpen(t *testing.T) {
 
 func TestConnectorAbandons(t *testing.T) {
 	c, results := connector(t)
-	target := fullListener(t)
+	target := servertest.Full(t)
 	var begun []Connection
 	for range 3 {
 		b, _, _ := c.Begin(of(TCP{}, target), nil)
@@ -182,7 +184,7 @@ func TestConnectorAbandons(t *testing.T) {
 			t.Errorf("the socket is open: %v", err)
 		}
 	}
-	expectResult(t, connect(t, c, results, of(TCP{}, serve(t, silent))), L4OK, "connected")
+	expectResult(t, connect(t, c, results, of(TCP{}, servertest.Serve(t, servertest.Silent))), L4OK, "connected")
 }
 
 // The kernel may choose the port of a server that is not there for this end.
@@ -193,7 +195,7 @@ func TestConnectorDoesNotConnectToItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	target := refusing(t)
+	target := servertest.Refusing(t)
 	address := &unix.SockaddrInet4{Port: int(target.Port()), Addr: target.Addr().As4()}
 	if err := unix.Bind(fd, address); err != nil {
 		t.Fatal(err)
@@ -223,7 +225,7 @@ func TestOnlyConnects(t *testing.T) {
 }
 
 func TestConnectorWithoutDescriptors(t *testing.T) {
-	target := serve(t, silent)
+	target := servertest.Serve(t, servertest.Silent)
 	c, results := connector(t)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

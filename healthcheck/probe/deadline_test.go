@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // piped returns a dialer whose server is handle, at the other end of a pipe:
@@ -42,7 +44,7 @@ func drip(text string, pause time.Duration) func(net.Conn) {
 				return
 			}
 		}
-		silent(conn)
+		servertest.Silent(conn)
 	}
 }
 
@@ -79,24 +81,24 @@ func TestProbeEndsAtItsTimeout(t *testing.T) {
 		code   Code
 		reason string
 	}{
-		"smtp silent":            {mail, silent, L7TOUT, "greeting: timed out"},
+		"smtp silent":            {mail, servertest.Silent, L7TOUT, "greeting: timed out"},
 		"smtp drip":              {mail, drip(strings.Repeat("2", 1000), second), L7TOUT, "greeting: timed out"},
 		"smtp drip of lines":     {mail, drip(strings.Repeat("220-\n", 100), second), L7TOUT, "greeting: timed out"},
 		"smtp late":              {mail, drip("220 mx\r\n", 9*second), L7TOUT, "greeting: timed out"},
-		"smtp half a line":       {mail, func(c net.Conn) { _, _ = io.WriteString(c, "220 m"); silent(c) }, L7TOUT, "greeting: timed out"},
+		"smtp half a line":       {mail, func(c net.Conn) { _, _ = io.WriteString(c, "220 m"); servertest.Silent(c) }, L7TOUT, "greeting: timed out"},
 		"smtp EHLO not read":     {mail, func(c net.Conn) { _, _ = io.WriteString(c, "220 mx\r\n"); <-time.After(time.Hour) }, L7TOUT, "EHLO director.example: timed out"},
-		"smtp EHLO not answered": {mail, func(c net.Conn) { answersEHLO(c); silent(c) }, L7TOUT, "EHLO: timed out"},
+		"smtp EHLO not answered": {mail, func(c net.Conn) { answersEHLO(c); servertest.Silent(c) }, L7TOUT, "EHLO: timed out"},
 		"smtp QUIT not read":     {mail, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); <-time.After(time.Hour) }, L7OK, "220 mx"},
-		"smtp QUIT not answered": {mail, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); silent(c) }, L7OK, "220 mx"},
-		"http silent":            {web, silent, L7TOUT, "reply: timed out"},
+		"smtp QUIT not answered": {mail, func(c net.Conn) { answersEHLO(c); _, _ = io.WriteString(c, "250 mx\r\n"); servertest.Silent(c) }, L7OK, "220 mx"},
+		"http silent":            {web, servertest.Silent, L7TOUT, "reply: timed out"},
 		"http request not read":  {web, func(net.Conn) { <-time.After(time.Hour) }, L7TOUT, "request: timed out"},
 		"http drip of the head":  {web, afterRequest(drip("HTTP/1.1 200 OK\r\n"+strings.Repeat("X: x\r\n", 1000), second)), L7TOUT, "reply: timed out"},
 		"http drip of interim":   {web, afterRequest(drip(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100), second/10)), L7TOUT, "reply: timed out"},
 		"http drip of the body":  {web, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), second/2)), L7TOUT, "body after status 200 OK: timed out"},
-		"https silent":           {anyWeb, silent, L6TOUT, "tls: timed out"},
+		"https silent":           {anyWeb, servertest.Silent, L6TOUT, "tls: timed out"},
 		"https hello not read":   {anyWeb, func(net.Conn) { <-time.After(time.Hour) }, L6TOUT, "tls: timed out"},
 		"https drip":             {anyWeb, drip("\x16\x03\x03\x40\x00"+strings.Repeat("\x02", 1000), second), L6TOUT, "tls: timed out"},
-		"https reply never":      {anyWeb, overTLS(t, silent), L7TOUT, "reply: timed out"},
+		"https reply never":      {anyWeb, overTLS(t, servertest.Silent), L7TOUT, "reply: timed out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -166,9 +168,9 @@ func TestAbandonedAtOnce(t *testing.T) {
 		kind   Kind
 		handle func(net.Conn)
 	}{
-		"greeting": {mail, silent},
+		"greeting": {mail, servertest.Silent},
 		"drip":     {mail, drip(strings.Repeat("2", 1000), 300*time.Millisecond)},
-		"tls":      {anyWeb, silent},
+		"tls":      {anyWeb, servertest.Silent},
 		"body":     {web, afterRequest(drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 1000), time.Millisecond))},
 		"write":    {web, func(net.Conn) { <-time.After(time.Hour) }},
 	} {

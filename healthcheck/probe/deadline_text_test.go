@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // after is a server that plays a dialogue and goes on with then.
@@ -41,32 +43,32 @@ func TestTextProbeEndsAtItsTimeout(t *testing.T) {
 		reason string
 	}{
 		"smtp drip of EHLO":       {mail, after(t, "S: 220 mx\nC: EHLO director.example", drip(strings.Repeat("250-x\r\n", 50), second)), L7TOUT, "EHLO: timed out"},
-		"smtp HELO not answered":  {to, after(t, hello+"S: 500\nC: HELO d", silent), L7TOUT, "HELO: timed out"},
+		"smtp HELO not answered":  {to, after(t, hello+"S: 500\nC: HELO d", servertest.Silent), L7TOUT, "HELO: timed out"},
 		"smtp MAIL not read":      {to, after(t, hello+"S: 250 mx", deaf), L7TOUT, "MAIL FROM:<>: timed out"},
-		"smtp MAIL not answered":  {to, after(t, hello+"S: 250 mx\nC: MAIL FROM:<>", silent), L7TOUT, "MAIL FROM: timed out"},
+		"smtp MAIL not answered":  {to, after(t, hello+"S: 250 mx\nC: MAIL FROM:<>", servertest.Silent), L7TOUT, "MAIL FROM: timed out"},
 		"smtp RCPT drip":          {to, after(t, hello+"S: 250 mx\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<x>", drip(strings.Repeat("2", 100), second)), L7TOUT, "RCPT TO: timed out"},
-		"smtp RSET not answered":  {to, after(t, hello+"S: 250 mx\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<x>\nS: 250\nC: RSET", silent), L7OK, "220 mx"},
+		"smtp RSET not answered":  {to, after(t, hello+"S: 250 mx\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<x>\nS: 250\nC: RSET", servertest.Silent), L7OK, "220 mx"},
 		"smtp RSET not read":      {to, after(t, hello+"S: 250 mx\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<x>\nS: 250", deaf), L7OK, "220 mx"},
 		"smtp STARTTLS unheard":   {starttls, after(t, hello+auth, deaf), L7TOUT, "STARTTLS: timed out"},
-		"smtp STARTTLS silent":    {starttls, after(t, hello+auth+"C: STARTTLS", silent), L7TOUT, "STARTTLS: timed out"},
-		"smtp STARTTLS stall":     {starttls, after(t, hello+auth+"C: STARTTLS\nS: 220", silent), L6TOUT, "tls: timed out"},
+		"smtp STARTTLS silent":    {starttls, after(t, hello+auth+"C: STARTTLS", servertest.Silent), L7TOUT, "STARTTLS: timed out"},
+		"smtp STARTTLS stall":     {starttls, after(t, hello+auth+"C: STARTTLS\nS: 220", servertest.Silent), L6TOUT, "tls: timed out"},
 		"smtp STARTTLS deaf":      {starttls, after(t, hello+auth+"C: STARTTLS\nS: 220", deaf), L6TOUT, "tls: timed out"},
 		"smtp STARTTLS drip":      {starttls, after(t, hello+auth+"C: STARTTLS\nS: 220", drip("\x16\x03\x03\x40\x00"+strings.Repeat("\x02", 1000), second)), L6TOUT, "tls: timed out"},
-		"smtp TLS stall":          {implicit, silent, L6TOUT, "tls: timed out"},
-		"smtp over TLS silent":    {implicit, overTLS(t, silent), L7TOUT, "greeting: timed out"},
+		"smtp TLS stall":          {implicit, servertest.Silent, L6TOUT, "tls: timed out"},
+		"smtp over TLS silent":    {implicit, overTLS(t, servertest.Silent), L7TOUT, "greeting: timed out"},
 		"smtp over TLS deaf":      {implicit, overTLS(t, after(t, "S: 220 mx", deaf)), L7TOUT, "EHLO d: timed out"},
-		"smtp AUTH not answered":  {user, overTLS(t, after(t, hello+auth+"C: AUTH LOGIN", silent)), L7TOUT, "AUTH LOGIN: timed out"},
+		"smtp AUTH not answered":  {user, overTLS(t, after(t, hello+auth+"C: AUTH LOGIN", servertest.Silent)), L7TOUT, "AUTH LOGIN: timed out"},
 		"smtp user not read":      {user, overTLS(t, after(t, hello+auth+"C: AUTH LOGIN\nS: 334", deaf)), L7TOUT, "AUTH LOGIN: timed out"},
-		"smtp AUTH undecided":     {user, overTLS(t, after(t, hello+auth+credentials, silent)), L7TOUT, "AUTH LOGIN: timed out"},
-		"banner silent":           {banner, silent, L7TOUT, "step 1: timed out, nothing was received"},
+		"smtp AUTH undecided":     {user, overTLS(t, after(t, hello+auth+credentials, servertest.Silent)), L7TOUT, "AUTH LOGIN: timed out"},
+		"banner silent":           {banner, servertest.Silent, L7TOUT, "step 1: timed out, nothing was received"},
 		"banner deaf":             {banner, after(t, "S: +OK", deaf), L7TOUT, "step 2: send: timed out"},
 		"banner drip":             {banner, drip(strings.Repeat("+", 1000), second/2), L7TOUT, `step 1: timed out, received "++++`},
 		"banner half a line":      {banner, drip("+OK\r", second), L7TOUT, `step 1: timed out, received "+OK\r"`},
-		"banner half a dialogue":  {banner, after(t, "S: +OK\nC: QUIT", silent), L7TOUT, "step 2: timed out, nothing was received"},
-		"banner secret repeated":  {secret, after(t, "S: OK\nC: PASS tanstaaf\nS: tanstaaf?", silent), L7TOUT, `step 2: timed out, received "...?\r\n"`},
-		"banner TLS stall":        {secure, silent, L6TOUT, "tls: timed out"},
-		"banner over TLS silent":  {secure, overTLS(t, silent), L7TOUT, "step 1: timed out, nothing was received"},
-		"banner answers the last": {banner, after(t, "S: +OK\nC: QUIT", func(c net.Conn) { _, _ = io.WriteString(c, "y"); silent(c) }), L7TOUT, `step 2: timed out, received "y"`},
+		"banner half a dialogue":  {banner, after(t, "S: +OK\nC: QUIT", servertest.Silent), L7TOUT, "step 2: timed out, nothing was received"},
+		"banner secret repeated":  {secret, after(t, "S: OK\nC: PASS tanstaaf\nS: tanstaaf?", servertest.Silent), L7TOUT, `step 2: timed out, received "...?\r\n"`},
+		"banner TLS stall":        {secure, servertest.Silent, L6TOUT, "tls: timed out"},
+		"banner over TLS silent":  {secure, overTLS(t, servertest.Silent), L7TOUT, "step 1: timed out, nothing was received"},
+		"banner answers the last": {banner, after(t, "S: +OK\nC: QUIT", func(c net.Conn) { _, _ = io.WriteString(c, "y"); servertest.Silent(c) }), L7TOUT, `step 2: timed out, received "y"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -113,10 +115,10 @@ func TestTextAbandonedAtOnce(t *testing.T) {
 		kind   Kind
 		handle func(net.Conn)
 	}{
-		"banner":        {Banner{Steps: ListOf(Step{Expect: "x"})}, silent},
+		"banner":        {Banner{Steps: ListOf(Step{Expect: "x"})}, servertest.Silent},
 		"banner, drip":  {Banner{Steps: ListOf(Step{Expect: "x"})}, drip(strings.Repeat("y", 1000), 300*time.Millisecond)},
 		"banner, write": {Banner{Steps: ListOf(Step{Send: "x"})}, deaf},
-		"STARTTLS":      {SMTP{HeloName: "d", Security: StartTLS}, after(t, "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220", silent)},
+		"STARTTLS":      {SMTP{HeloName: "d", Security: StartTLS}, after(t, "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220", servertest.Silent)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"github.com/miekg/dns"
 )
 
@@ -140,7 +142,7 @@ func TestDNSTranscript(t *testing.T) {
 
 func TestDNSNobodyThere(t *testing.T) {
 	expectResult(t, of(DNS{Query: "SOA"}, closedUDP(t)).Ask(t.Context()), L4CON, "reply: ICMP port unreachable from 127.0.0.1")
-	expectResult(t, of(DNS{Query: "SOA", TCP: true}, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
+	expectResult(t, of(DNS{Query: "SOA", TCP: true}, servertest.Refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 // What is not the reply is passed over, so that nobody who guesses takes a
@@ -197,7 +199,7 @@ func TestDNSStrangeReplies(t *testing.T) {
 					for _, packet := range test.replies(query) {
 						_, _ = conn.Write(packet)
 					}
-					silent(conn)
+					servertest.Silent(conn)
 				})
 				expectResult(t, asked(t, d, DNS{Query: "SOA"}), test.code, test.reason)
 			})
@@ -323,7 +325,7 @@ func TestDNSEndsAtItsTimeout(t *testing.T) {
 		reply.Truncated = true
 		packet, _ := reply.Pack()
 		_, _ = conn.Write(packet)
-		silent(conn)
+		servertest.Silent(conn)
 	}
 	drips := func(text string) func(net.Conn) {
 		return func(conn net.Conn) {
@@ -337,12 +339,12 @@ func TestDNSEndsAtItsTimeout(t *testing.T) {
 		servers []func(net.Conn) // of each connection
 		reason  string
 	}{
-		"silent":               {DNS{Query: "SOA"}, []func(net.Conn){silent}, "reply: timed out"},
+		"silent":               {DNS{Query: "SOA"}, []func(net.Conn){servertest.Silent}, "reply: timed out"},
 		"garbage":              {DNS{Query: "SOA"}, []func(net.Conn){drips("\xff\x00garbage")}, "reply: timed out"},
 		"not read":             {DNS{Query: "SOA"}, []func(net.Conn){func(net.Conn) { <-time.After(time.Hour) }}, "query: timed out"},
-		"cut short, then hung": {DNS{Query: "SOA"}, []func(net.Conn){truncated, silent}, "reply: timed out"},
+		"cut short, then hung": {DNS{Query: "SOA"}, []func(net.Conn){truncated, servertest.Silent}, "reply: timed out"},
 		"cut short, then drip": {DNS{Query: "SOA"}, []func(net.Conn){truncated, drips("\xff\xff" + strings.Repeat("x", 1000))}, "reply: timed out"},
-		"TCP silent":           {overTCP, []func(net.Conn){silent}, "reply: timed out"},
+		"TCP silent":           {overTCP, []func(net.Conn){servertest.Silent}, "reply: timed out"},
 		"TCP half a length":    {overTCP, []func(net.Conn){drips("\x00")}, "reply: timed out"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -37,7 +39,7 @@ func grpcServer(t *testing.T, register func(*grpc.Server), options ...grpc.Serve
 			t.Error(err)
 		}
 	})
-	return addrPort(listener.Addr())
+	return servertest.AddrPort(listener.Addr())
 }
 
 func TestGRPC(t *testing.T) {
@@ -101,7 +103,7 @@ func TestGRPC(t *testing.T) {
 	expectResult(t, of(GRPC{Secure: true, Host: "www.example"}, secure).Ask(t.Context()), L6RSP, "tls: certificate of www.example")
 	expectResult(t, of(GRPC{Secure: true}, plain).Ask(t.Context()), L6RSP, "tls: ")
 	expectResult(t, of(GRPC{}, secure).Ask(t.Context()), L7RSP, "reply: ")
-	expectResult(t, of(GRPC{}, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
+	expectResult(t, of(GRPC{}, servertest.Refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 // brokenHealth answers with the error of its code.
@@ -176,7 +178,7 @@ func TestGRPCReplies(t *testing.T) {
 		"nearly gRPC":          {settings() + head(true, ":status", "200", "content-type", kind+"-web"), L7RSP, `reply: not gRPC but "application/grpc-web"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := serve(t, afterGRPCRequest(saysAndCloses(test.reply)))
+			target := servertest.Serve(t, afterGRPCRequest(saysAndCloses(test.reply)))
 			expectResult(t, of(GRPC{}, target).Ask(t.Context()), test.code, test.reason)
 		})
 	}
@@ -205,10 +207,10 @@ func TestGRPCEndsAtItsTimeout(t *testing.T) {
 		code   Code
 		reason string
 	}{
-		"silent":        {GRPC{}, silent, L7TOUT, "reply: timed out"},
+		"silent":        {GRPC{}, servertest.Silent, L7TOUT, "reply: timed out"},
 		"message never": {GRPC{}, afterGRPCRequest(says(begun)), L7TOUT, "message: timed out"},
 		"trailer never": {GRPC{}, afterGRPCRequest(says(begun + data(false, "\x00\x00\x00\x00\x02\x08\x01"))), L7TOUT, "message: timed out"},
-		"tls stall":     {GRPC{Secure: true}, silent, L6TOUT, "tls: timed out"},
+		"tls stall":     {GRPC{Secure: true}, servertest.Silent, L6TOUT, "tls: timed out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -227,9 +229,9 @@ func TestGRPCEndsAtItsTimeout(t *testing.T) {
 // Over TLS, a server must agree to HTTP/2 before anything is asked.
 func TestGRPCNeedsHTTP2(t *testing.T) {
 	own := issue(t, "www.example", time.Now().Add(time.Hour), nil)
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{own.pair}}).Handshake()
-		silent(conn)
+		servertest.Silent(conn)
 	})
 	expectResult(t, of(GRPC{Secure: true, TLS: TLS{Insecure: true}}, target).Ask(t.Context()), L6RSP, "tls: the server does not agree to h2 (ALPN)")
 }

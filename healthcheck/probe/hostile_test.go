@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"github.com/miekg/dns"
 )
 
@@ -105,7 +107,7 @@ func politeDNS(t *testing.T, tcp bool) func(net.Conn) {
 // inTurns is a server that, after the request, writes each text in a turn.
 func inTurns(after func(func(net.Conn)) func(net.Conn), texts ...string) func(net.Conn) {
 	return after(func(conn net.Conn) {
-		go silent(conn)
+		go servertest.Silent(conn)
 		for _, text := range texts {
 			if _, err := io.WriteString(conn, text); err != nil {
 				return
@@ -212,7 +214,7 @@ var misbehaviours = map[string]struct {
 	// stalls reports that the probe then lasts until its timeout.
 	stalls bool
 }{
-	"never answers": {do: func(c net.Conn, _ []byte) { silent(c) }, stalls: true},
+	"never answers": {do: func(c net.Conn, _ []byte) { servertest.Silent(c) }, stalls: true},
 	"does not read": {do: func(net.Conn, []byte) { <-time.After(time.Hour) }, stalls: true},
 	"closes":        {do: func(net.Conn, []byte) {}},
 	"resets":        {do: func(net.Conn, []byte) {}, end: syscall.ECONNRESET},
@@ -227,7 +229,7 @@ var misbehaviours = map[string]struct {
 	"endless itself": {do: func(c net.Conn, b []byte) { endless(c, b) }},
 	"answers of another protocol to come": {do: func(c net.Conn, _ []byte) {
 		_, _ = io.WriteString(c, "HTTP/9.9 200 OK\r\n\r\n")
-		silent(c)
+		servertest.Silent(c)
 	}},
 }
 

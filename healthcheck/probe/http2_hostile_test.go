@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"golang.org/x/net/http2"
 )
 
@@ -50,18 +52,18 @@ func TestHTTP2Hostile(t *testing.T) {
 		code   Code
 		reason string
 	}{
-		"endless PING":               {after(settings(), flood(strings.Repeat(ping, 100))), L7RSP, "reply: more than 65536 bytes"},
-		"endless SETTINGS":           {after(settings(), flood(strings.Repeat(settings(), 100))), L7RSP, "reply: more than 65536 bytes"},
-		"endless CONTINUATION":       {after(settings()+open, flood(more(1000))), L7RSP, "reply: "},
-		"endless empty CONTINUATION": {after(settings()+open, flood(frame(func(f *http2.Framer) error { return f.WriteContinuation(1, false, nil) }))), L7RSP, "reply: more than 65536 bytes"},
-		"endless interim replies":    {after(settings(), flood(head(false, ":status", "100"))), L7RSP, "reply: more than 65536 bytes"},
-		"endless DATA":               {after(settings()+head(false, ":status", "200"), flood(data(false, strings.Repeat("x", 10000)))), L7OK, "status 200 OK"},
-		"endless empty DATA":         {after(settings()+head(false, ":status", "200"), flood(data(false, ""))), L7OK, "status 200 OK"},
-		"endless padding":            {after(settings()+head(false, ":status", "200"), flood(padded)), L7OK, "status 200 OK"},
-		"endless DATA by length":     {after(settings()+head(false, ":status", "200", "content-length", "9000000000"), flood(data(false, strings.Repeat("x", 10000)))), L7OK, "status 200 OK"},
-		"few bytes that say much":    {after(settings()+hpackBomb(), silent), L7RSP, "reply: headers of more than 65536 bytes"},
-		"endless frame":              {after(settings()+"\xff\xff\xff\x00\x00\x00\x00\x00\x01", flood("x")), L7RSP, "reply: http2: frame too large"},
-		"garbage":                    {after("", flood("\x00\x01\x02\x03")), L7RSP, "reply: "},
+		"endless PING":               {after(settings(), servertest.Flood(strings.Repeat(ping, 100))), L7RSP, "reply: more than 65536 bytes"},
+		"endless SETTINGS":           {after(settings(), servertest.Flood(strings.Repeat(settings(), 100))), L7RSP, "reply: more than 65536 bytes"},
+		"endless CONTINUATION":       {after(settings()+open, servertest.Flood(more(1000))), L7RSP, "reply: "},
+		"endless empty CONTINUATION": {after(settings()+open, servertest.Flood(frame(func(f *http2.Framer) error { return f.WriteContinuation(1, false, nil) }))), L7RSP, "reply: more than 65536 bytes"},
+		"endless interim replies":    {after(settings(), servertest.Flood(head(false, ":status", "100"))), L7RSP, "reply: more than 65536 bytes"},
+		"endless DATA":               {after(settings()+head(false, ":status", "200"), servertest.Flood(data(false, strings.Repeat("x", 10000)))), L7OK, "status 200 OK"},
+		"endless empty DATA":         {after(settings()+head(false, ":status", "200"), servertest.Flood(data(false, ""))), L7OK, "status 200 OK"},
+		"endless padding":            {after(settings()+head(false, ":status", "200"), servertest.Flood(padded)), L7OK, "status 200 OK"},
+		"endless DATA by length":     {after(settings()+head(false, ":status", "200", "content-length", "9000000000"), servertest.Flood(data(false, strings.Repeat("x", 10000)))), L7OK, "status 200 OK"},
+		"few bytes that say much":    {after(settings()+hpackBomb(), servertest.Silent), L7RSP, "reply: headers of more than 65536 bytes"},
+		"endless frame":              {after(settings()+"\xff\xff\xff\x00\x00\x00\x00\x00\x01", servertest.Flood("x")), L7RSP, "reply: http2: frame too large"},
+		"garbage":                    {after("", servertest.Flood("\x00\x01\x02\x03")), L7RSP, "reply: "},
 		"reset":                      {after("", reset), L7RSP, "reply: connection reset by peer"},
 		"reset in the body":          {after(settings()+head(false, ":status", "200")+data(false, "x"), reset), L7RSP, "body after status 200 OK: "},
 	} {
@@ -71,7 +73,7 @@ func TestHTTP2Hostile(t *testing.T) {
 				conn, err := Route{}.connectTCP(ctx, target)
 				return countingConn{conn, &read}, err
 			}}
-			r := counting.ask(t.Context(), of(web2, serve(t, test.handle)))
+			r := counting.ask(t.Context(), of(web2, servertest.Serve(t, test.handle)))
 			if name == "reset in the body" && strings.HasPrefix(r.Reason, "reply: ") {
 				return // the reset overtook what was said
 			}
@@ -81,7 +83,7 @@ func TestHTTP2Hostile(t *testing.T) {
 			}
 		})
 	}
-	expectResult(t, of(web2, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
+	expectResult(t, of(web2, servertest.Refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 // Whatever a server of HTTP/2 does, the probe is over at its timeout, and nothing
@@ -99,9 +101,9 @@ func TestHTTP2EndsAtItsTimeout(t *testing.T) {
 		handle func(net.Conn)
 		reason string
 	}{
-		"silent":               {silent, "reply: timed out"},
+		"silent":               {servertest.Silent, "reply: timed out"},
 		"request not read":     {func(net.Conn) { <-time.After(time.Hour) }, "request: timed out"},
-		"no settings":          {afterHTTP2Request(silent), "reply: timed out"},
+		"no settings":          {afterHTTP2Request(servertest.Silent), "reply: timed out"},
 		"settings only":        {afterHTTP2Request(says(settings())), "reply: timed out"},
 		"ACK not read":         {afterHTTP2Request(noReader(settings())), "reply: timed out"},
 		"drip":                 {afterHTTP2Request(drip(settings()+strings.Repeat(ping, 1000), time.Second/10)), "reply: timed out"},
@@ -126,4 +128,4 @@ func TestHTTP2EndsAtItsTimeout(t *testing.T) {
 }
 
 // drain reads what the client says meanwhile.
-func drain(conn net.Conn) { go silent(conn) }
+func drain(conn net.Conn) { go servertest.Silent(conn) }

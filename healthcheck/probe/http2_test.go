@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
@@ -50,7 +52,7 @@ func TestHTTP2OverTLS(t *testing.T) {
 			server.StartTLS()
 			defer server.Close()
 			k := HTTP{Secure: true, Version: "2", Host: "example.com", TLS: TLS{Insecure: true}, Requests: ListOf(HTTPRequest{Path: "/", Status: "200", Contains: "hello"})}
-			expectResult(t, of(k, addrPort(server.Listener.Addr())).Ask(t.Context()), test.code, test.reason)
+			expectResult(t, of(k, servertest.AddrPort(server.Listener.Addr())).Ask(t.Context()), test.code, test.reason)
 		})
 	}
 }
@@ -103,7 +105,7 @@ func afterHTTP2Request(then func(net.Conn)) func(net.Conn) {
 func says(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_, _ = io.WriteString(conn, text)
-		silent(conn)
+		servertest.Silent(conn)
 	}
 }
 
@@ -113,7 +115,7 @@ func saysAndCloses(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_, _ = io.WriteString(conn, text)
 		_ = conn.(*net.TCPConn).CloseWrite()
-		silent(conn)
+		servertest.Silent(conn)
 	}
 }
 
@@ -181,7 +183,7 @@ func TestHTTP2Replies(t *testing.T) {
 		"frame beyond bounds":   {settings() + "\x00\x40\x01\x00\x00\x00\x00\x00\x01", L7RSP, "reply: http2: frame too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := serve(t, afterHTTP2Request(saysAndCloses(test.reply)))
+			target := servertest.Serve(t, afterHTTP2Request(saysAndCloses(test.reply)))
 			expectResult(t, of(web2, target).Ask(t.Context()), test.code, test.reason)
 		})
 	}
@@ -234,7 +236,7 @@ func (p *pipeEnd) Close() error {
 
 // Each PING is answered with what it said, each SETTINGS acknowledged.
 func TestHTTP2Answers(t *testing.T) {
-	target := serve(t, afterHTTP2Request(func(conn net.Conn) {
+	target := servertest.Serve(t, afterHTTP2Request(func(conn net.Conn) {
 		framer := http2.NewFramer(conn, conn)
 		expect := func(what string, is func(http2.Frame) bool) {
 			if frame, err := framer.ReadFrame(); err != nil || !is(frame) {

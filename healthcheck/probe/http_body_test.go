@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // webServer serves over HTTP/1 and, known beforehand, over HTTP/2.
@@ -25,7 +27,7 @@ func webServer(t *testing.T, handler http.HandlerFunc) netip.AddrPort {
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
 	t.Cleanup(server.Close)
-	return addrPort(server.Listener.Addr())
+	return servertest.AddrPort(server.Listener.Addr())
 }
 
 var httpVersions = []string{"1.0", "1.1", "2"}
@@ -121,7 +123,7 @@ func TestHTTPStatusWaitsForNoBody(t *testing.T) {
 	late := func(text string) func(net.Conn) {
 		return func(conn net.Conn) {
 			<-time.After(time.Second)
-			go silent(conn) // what is said meanwhile
+			go servertest.Silent(conn) // what is said meanwhile
 			drip(text, 0)(conn)
 		}
 	}

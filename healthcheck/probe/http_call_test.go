@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -28,7 +30,7 @@ func readHeadText(conn net.Conn) string {
 // What is written in HTTP/1, to the byte.
 func TestHTTPRequestText(t *testing.T) {
 	requests := make(chan string, 1)
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		requests <- readHeadText(conn)
 		_, _ = io.WriteString(conn, "HTTP/1.0 200 fine\r\n\r\n")
 	})

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -45,7 +47,7 @@ func TestHTTPStatus(t *testing.T) {
 		t.Run(test.path+" of "+test.accepted, func(t *testing.T) {
 			hits.Store(0)
 			k := HTTP{Requests: ListOf(HTTPRequest{Path: test.path, Status: test.accepted})}
-			expectResult(t, of(k, addrPort(server.Listener.Addr())).Ask(t.Context()), test.code, test.reason)
+			expectResult(t, of(k, servertest.AddrPort(server.Listener.Addr())).Ask(t.Context()), test.code, test.reason)
 			if n := hits.Load(); n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
@@ -55,7 +57,7 @@ func TestHTTPStatus(t *testing.T) {
 
 func TestHTTPRequest(t *testing.T) {
 	requests := make(chan string, 1)
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		requests <- readHeadText(conn)
 		_, _ = io.WriteString(conn, "HTTP/1.0 200 fine\r\n\r\n")
 	})
@@ -134,7 +136,7 @@ func TestHTTPReplies(t *testing.T) {
 		"interim replies no end": {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 5000), L7RSP, "reply: more than 65536 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := serve(t, func(conn net.Conn) {
+			target := servertest.Serve(t, func(conn net.Conn) {
 				readRequest(conn)
 				_, _ = io.WriteString(conn, test.reply)
 			})
@@ -163,12 +165,12 @@ func TestHTTPHostile(t *testing.T) {
 		reason string
 	}{
 		"reset":                  {after("", reset), L7RSP, "reply: connection reset by peer"},
-		"endless body":           {after("HTTP/1.1 200 OK\r\n\r\n", flood("x")), L7OK, "status 200 OK"},
-		"endless body by length": {after("HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n", flood("x")), L7OK, "status 200 OK"},
-		"endless chunk":          {after("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", flood("x")), L7OK, "status 200 OK"},
-		"endless head":           {after("HTTP/1.1 200 OK\r\n", flood("X: x\r\n")), L7RSP, "reply: more than 65536 bytes"},
-		"endless status line":    {after("HTTP/1.1 200 ", flood("x")), L7RSP, "reply: more than 65536 bytes"},
-		"endless body of a no":   {after("HTTP/1.1 500 no\r\n\r\n", flood("x")), L7STS, "status 500 no"},
+		"endless body":           {after("HTTP/1.1 200 OK\r\n\r\n", servertest.Flood("x")), L7OK, "status 200 OK"},
+		"endless body by length": {after("HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n", servertest.Flood("x")), L7OK, "status 200 OK"},
+		"endless chunk":          {after("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", servertest.Flood("x")), L7OK, "status 200 OK"},
+		"endless head":           {after("HTTP/1.1 200 OK\r\n", servertest.Flood("X: x\r\n")), L7RSP, "reply: more than 65536 bytes"},
+		"endless status line":    {after("HTTP/1.1 200 ", servertest.Flood("x")), L7RSP, "reply: more than 65536 bytes"},
+		"endless body of a no":   {after("HTTP/1.1 500 no\r\n\r\n", servertest.Flood("x")), L7STS, "status 500 no"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var read atomic.Int64
@@ -176,13 +178,13 @@ func TestHTTPHostile(t *testing.T) {
 				conn, err := Route{}.connectTCP(ctx, target)
 				return countingConn{conn, &read}, err
 			}}
-			expectResult(t, counting.ask(t.Context(), of(web, serve(t, test.handle))), test.code, test.reason)
+			expectResult(t, counting.ask(t.Context(), of(web, servertest.Serve(t, test.handle))), test.code, test.reason)
 			if n := read.Load(); n > maxHTTPReply {
 				t.Errorf("read %d bytes", n)
 			}
 		})
 	}
-	expectResult(t, of(web, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
+	expectResult(t, of(web, servertest.Refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 type countingConn struct {
@@ -212,7 +214,7 @@ func tlsServer(t *testing.T) (target netip.AddrPort, roots *x509.CertPool, names
 	t.Cleanup(server.Close)
 	roots = x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	return addrPort(server.Listener.Addr()), roots, names
+	return servertest.AddrPort(server.Listener.Addr()), roots, names
 }
 
 func TestHTTPS(t *testing.T) {
@@ -250,7 +252,7 @@ func TestHTTPSClosedWithoutFarewell(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody":  L7RSP,
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n": L7RSP,
 	} {
-		target := serve(t, func(conn net.Conn) {
+		target := servertest.Serve(t, func(conn net.Conn) {
 			secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}})
 			readRequest(secure)
 			_, _ = io.WriteString(secure, reply)
@@ -272,18 +274,18 @@ func TestHTTPSHostile(t *testing.T) {
 		handle func(net.Conn)
 		reason string
 	}{
-		"plain HTTP": {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); silent(c) }, "tls: first record does not look like a TLS handshake"},
+		"plain HTTP": {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); servertest.Silent(c) }, "tls: first record does not look like a TLS handshake"},
 		"closed":     {func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }, "tls: closed by the server"},
 		"reset":      {func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)); reset(c) }, "tls: connection reset by peer"},
-		"endless":    {flood(strings.Repeat("\x16\x03\x03\x40\x00", 1000)), "tls: "},
-		"alert":      {func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}); silent(c) }, "tls: remote error: handshake failure"},
+		"endless":    {servertest.Flood(strings.Repeat("\x16\x03\x03\x40\x00", 1000)), "tls: "},
+		"alert":      {func(c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}); servertest.Silent(c) }, "tls: remote error: handshake failure"},
 		"no more than TLS 1.1": {func(c net.Conn) {
 			_ = tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}).Handshake()
-			silent(c)
+			servertest.Silent(c)
 		}, "tls: remote error: protocol version not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			expectResult(t, of(tlsWeb, serve(t, test.handle)).Ask(t.Context()), L6RSP, test.reason)
+			expectResult(t, of(tlsWeb, servertest.Serve(t, test.handle)).Ask(t.Context()), L6RSP, test.reason)
 		})
 	}
 }

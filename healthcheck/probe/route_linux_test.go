@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -109,7 +111,7 @@ func sees(t *testing.T, where netip.Addr) (netip.AddrPort, <-chan netip.AddrPort
 	from := make(chan netip.AddrPort, 10)
 	listener, err := net.Listen("tcp", netip.AddrPortFrom(where, 0).String())
 	must(t, err)
-	target := netip.AddrPortFrom(where, addrPort(listener.Addr()).Port())
+	target := netip.AddrPortFrom(where, servertest.AddrPort(listener.Addr()).Port())
 	packets, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(target))
 	must(t, err)
 	t.Cleanup(func() {
@@ -122,7 +124,7 @@ func sees(t *testing.T, where netip.Addr) (netip.AddrPort, <-chan netip.AddrPort
 			if err != nil {
 				return
 			}
-			from <- addrPort(conn.RemoteAddr())
+			from <- servertest.AddrPort(conn.RemoteAddr())
 			conn.Close()
 		}
 	}()
@@ -271,7 +273,7 @@ func TestRouteWithoutPrivilege(t *testing.T) {
 	}
 	runtime.LockOSThread() // never unlocked: the thread has lost its privileges
 	must(t, giveUp())
-	target := refusing(t)
+	target := servertest.Refusing(t)
 	for _, test := range []struct {
 		route  Route
 		reason string

@@ -106,10 +106,5 @@ func scriptEnvironment(environ []string, to netip.AddrPort) []string {
 		target = netip.AddrPortFrom(to.Addr().Unmap(), to.Port()).String()
 		port = strconv.Itoa(int(to.Port()))
 	}
-	inherited := command.Inherited(environ)
-	all := []string{"LVSD_TARGET=" + target, "LVSD_ADDRESS=" + address, "LVSD_PORT=" + port, "PATH=" + inherited["PATH"]}
-	if lang, ok := inherited["LANG"]; ok {
-		all = append(all, "LANG="+lang)
-	}
-	return all
+	return command.Environment(environ, "LVSD_TARGET="+target, "LVSD_ADDRESS="+address, "LVSD_PORT="+port)
 }

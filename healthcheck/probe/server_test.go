@@ -3,53 +3,9 @@ package probe
 import (
 	"bufio"
 	"net"
-	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 )
-
-// serve answers each connection to a listener on loopback with handle. When the
-// test ends it waits for each handle to return, as it will when the client has
-// closed.
-func serve(t *testing.T, handle func(net.Conn)) netip.AddrPort {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var servers sync.WaitGroup
-	servers.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			servers.Go(func() {
-				defer conn.Close()
-				handle(conn)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		servers.Wait()
-	})
-	return addrPort(listener.Addr())
-}
-
-func addrPort(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
-
-// refusing returns an address on which nobody listens.
-func refusing(t *testing.T) netip.AddrPort {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return addrPort(listener.Addr())
-}
 
 // script returns a server that plays its part of a dialogue, in which lines
 // begin with "S: " or "C: ", and then closes. A client that says something else
@@ -79,27 +35,6 @@ func script(t *testing.T, dialogue string) func(net.Conn) {
 func reset(conn net.Conn) {
 	_ = conn.(*net.TCPConn).SetLinger(0)
 	conn.Close()
-}
-
-// silent reads and says nothing until the client closes.
-func silent(conn net.Conn) {
-	buffer := make([]byte, 1024)
-	for {
-		if _, err := conn.Read(buffer); err != nil {
-			return
-		}
-	}
-}
-
-// flood writes chunk until the client closes.
-func flood(chunk string) func(net.Conn) {
-	return func(conn net.Conn) {
-		for {
-			if _, err := conn.Write([]byte(chunk)); err != nil {
-				return
-			}
-		}
-	}
 }
 
 // expectResult fails the test unless r has the code and its reason begins so.

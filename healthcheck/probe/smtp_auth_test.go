@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 func encoded(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
@@ -41,7 +43,7 @@ func TestSMTPAuth(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dialogue := "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 " + test.offer + "\n" + test.dialogue
-			r := of(login, serve(t, script(t, dialogue))).Ask(t.Context())
+			r := of(login, servertest.Serve(t, script(t, dialogue))).Ask(t.Context())
 			expectResult(t, r, test.code, test.reason)
 			expectHidden(t, r, "tanstaaftanstaaf", plain, password, cram)
 		})
@@ -68,7 +70,7 @@ func TestSMTPPasswordRepeated(t *testing.T) {
 		"in lines": {"S: 535-no\nS: 535 " + plain + password, "AUTH PLAIN: 535-no"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := of(login, serve(t, script(t, "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN "+plain+"\n"+test.says))).Ask(t.Context())
+			r := of(login, servertest.Serve(t, script(t, "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN "+plain+"\n"+test.says))).Ask(t.Context())
 			if r.OK || r.Reason != test.reason {
 				t.Errorf("got %s %q, want %q", r.Code, r.Reason, test.reason)
 			}
@@ -85,7 +87,7 @@ func TestSMTPShortPassword(t *testing.T) {
 	k := login
 	k.Password = "220"
 	plain := encoded("\x00tim\x00220")
-	r := of(k, serve(t, script(t, "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN "+plain+"\nS: 235 ok\nC: QUIT\nS: 221 bye"))).Ask(t.Context())
+	r := of(k, servertest.Serve(t, script(t, "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN "+plain+"\nS: 235 ok\nC: QUIT\nS: 221 bye"))).Ask(t.Context())
 	expectResult(t, r, L7OK, "220 mx")
 	if !strings.Contains(r.Transcript, "< 220 mx\n") {
 		t.Errorf("transcript\n%s", r.Transcript)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 func TestSMTP(t *testing.T) {
@@ -78,7 +80,7 @@ func TestSMTP(t *testing.T) {
 		"mixed code": {"S: 220-mx\nS: 554 no", L7RSP, `greeting: not an SMTP reply: "554 no"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := serve(t, script(t, test.dialogue))
+			target := servertest.Serve(t, script(t, test.dialogue))
 			expectResult(t, of(mail, target).Ask(t.Context()), test.code, test.reason)
 		})
 	}
@@ -93,24 +95,24 @@ func TestSMTPHostile(t *testing.T) {
 			script(t, "S: 220 mx\nC: EHLO director.example")(c)
 			reset(c)
 		}, "EHLO: connection reset by peer"},
-		"endless line":        {flood(strings.Repeat("2", 4096)), "greeting: line of more than 1024 bytes"},
-		"endless greeting":    {flood("220-mx\r\n"), "greeting: reply of more than 100 lines"},
-		"random bytes":        {flood("\x00\xff\n\x16\x03\x01"), "greeting: not an SMTP reply"},
-		"long banner is kept": {flood("x" + strings.Repeat("\x07", 900) + "\n"), `greeting: not an SMTP reply: "x\a\a\a\a`},
+		"endless line":        {servertest.Flood(strings.Repeat("2", 4096)), "greeting: line of more than 1024 bytes"},
+		"endless greeting":    {servertest.Flood("220-mx\r\n"), "greeting: reply of more than 100 lines"},
+		"random bytes":        {servertest.Flood("\x00\xff\n\x16\x03\x01"), "greeting: not an SMTP reply"},
+		"long banner is kept": {servertest.Flood("x" + strings.Repeat("\x07", 900) + "\n"), `greeting: not an SMTP reply: "x\a\a\a\a`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := of(mail, serve(t, test.handle)).Ask(t.Context())
+			r := of(mail, servertest.Serve(t, test.handle)).Ask(t.Context())
 			expectResult(t, r, L7RSP, test.reason)
 			if len(r.Reason) > maxReason {
 				t.Errorf("reason of %d bytes", len(r.Reason))
 			}
 		})
 	}
-	expectResult(t, of(mail, refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
+	expectResult(t, of(mail, servertest.Refusing(t)).Ask(t.Context()), L4CON, "connect: connection refused")
 }
 
 func TestSMTPWithoutName(t *testing.T) {
-	target := serve(t, script(t, "S: 220 mx\nC: EHLO [127.0.0.1]\nS: 250 mx\nC: QUIT\nS: 221 bye"))
+	target := servertest.Serve(t, script(t, "S: 220 mx\nC: EHLO [127.0.0.1]\nS: 250 mx\nC: QUIT\nS: 221 bye"))
 	expectResult(t, of(SMTP{}, target).Ask(t.Context()), L7OK, "220 mx")
 }
 
@@ -138,7 +140,7 @@ func TestHeloName(t *testing.T) {
 // the client has kept quiet.
 func TestSMTPTeaser(t *testing.T) {
 	spoke := make(chan error, 1)
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "220-mx.example ESMTP\r\n")
 		_ = conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 		_, err := conn.Read(make([]byte, 1))
@@ -179,7 +181,7 @@ func TestSMTPTransaction(t *testing.T) {
 		"closed after RCPT":    {to, begin + "C: MAIL FROM:<>\nS: 250 ok\nC: RCPT TO:<postmaster@example.org>", L7RSP, "RCPT TO: closed by the server"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := serve(t, script(t, test.dialogue))
+			target := servertest.Serve(t, script(t, test.dialogue))
 			expectResult(t, of(test.kind, target).Ask(t.Context()), test.code, test.reason)
 		})
 	}
@@ -207,7 +209,7 @@ func TestSMTPExpectedCodes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := serve(t, script(t, test.dialogue))
+			target := servertest.Serve(t, script(t, test.dialogue))
 			expectResult(t, of(test.kind, target).Ask(t.Context()), test.code, test.reason)
 		})
 	}
@@ -217,7 +219,7 @@ func TestSMTPTranscript(t *testing.T) {
 	k := SMTP{HeloName: "d", To: "x@example.org"}
 	const dialogue = "S: 220 mx\nC: EHLO d\nS: 250-mx\nS: 250 DSN\nC: MAIL FROM:<>\nS: 250 ok\n" +
 		"C: RCPT TO:<x@example.org>\nS: 250 ok\nC: RSET\nS: 250 ok\nC: QUIT\nS: 221 bye\n"
-	r := of(k, serve(t, script(t, dialogue))).Ask(t.Context())
+	r := of(k, servertest.Serve(t, script(t, dialogue))).Ask(t.Context())
 	want := strings.NewReplacer("S: ", "< ", "C: ", "> ").Replace(dialogue)
 	// The connection may be told before.
 	if !strings.HasSuffix(r.Transcript, want) {

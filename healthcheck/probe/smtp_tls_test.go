@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // secured is a server that plays one dialogue in the clear and another one over
@@ -79,7 +81,7 @@ func TestSMTPOverTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.kind.HeloName = "d"
-			r := trusting(t).ask(t.Context(), of(test.kind, serve(t, secured(t, test.clear, test.covered))))
+			r := trusting(t).ask(t.Context(), of(test.kind, servertest.Serve(t, secured(t, test.clear, test.covered))))
 			expectResult(t, r, test.code, test.reason)
 			expectHidden(t, r, login.Password, plain)
 		})
@@ -93,7 +95,7 @@ func TestSMTPCertificate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			handshake := make(chan error, 1)
-			target := serve(t, func(conn net.Conn) {
+			target := servertest.Serve(t, func(conn net.Conn) {
 				if k.Security == StartTLS {
 					script(t, offersTLS+goAhead)(conn)
 				}
@@ -112,7 +114,7 @@ func TestSMTPCertificate(t *testing.T) {
 				t.Error("something was said to another server")
 			}
 			k.TLS.Insecure = true
-			r = trusting(t).ask(t.Context(), of(k, serve(t, func(conn net.Conn) {
+			r = trusting(t).ask(t.Context(), of(k, servertest.Serve(t, func(conn net.Conn) {
 				if k.Security == StartTLS {
 					secured(t, offersTLS+goAhead, covered)(conn)
 				} else {
@@ -134,7 +136,7 @@ func TestSMTPCertificateExpiry(t *testing.T) {
 		if k.Security == Implicit {
 			handle = secured(t, "", "S: 220 mx\n"+covered)
 		}
-		r := trusting(t).ask(t.Context(), of(k, serve(t, handle)))
+		r := trusting(t).ask(t.Context(), of(k, servertest.Serve(t, handle)))
 		expectResult(t, r, L7OK, "220 mx")
 		if r.Warning == "" {
 			t.Errorf("%s: no warning", k.Security)
@@ -157,7 +159,7 @@ func TestSTARTTLSRefused(t *testing.T) {
 		"closed after 220": {offersTLS + goAhead, L6RSP, "tls: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := trusting(t).ask(t.Context(), of(k, serve(t, script(t, test.dialogue))))
+			r := trusting(t).ask(t.Context(), of(k, servertest.Serve(t, script(t, test.dialogue))))
 			expectResult(t, r, test.code, test.reason)
 		})
 	}
@@ -167,7 +169,7 @@ func TestSTARTTLSRefused(t *testing.T) {
 func TestSTARTTLSInjected(t *testing.T) {
 	k := SMTP{HeloName: "d", Security: StartTLS}
 	for _, injected := range []string{"250-mx\r\n250 AUTH PLAIN\r\n", "2"} {
-		target := serve(t, func(conn net.Conn) {
+		target := servertest.Serve(t, func(conn net.Conn) {
 			script(t, offersTLS)(conn)
 			// In one segment, so that the client has read it.
 			_, _ = io.WriteString(conn, "220 go ahead\r\n"+injected)
@@ -185,7 +187,7 @@ func TestSTARTTLSInjected(t *testing.T) {
 func TestSTARTTLSInjectedLater(t *testing.T) {
 	k := SMTP{HeloName: "d", Security: StartTLS}
 	heard := make(chan []byte, 1)
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		script(t, offersTLS+goAhead)(conn)
 		// The client begins its handshake.
 		first := make([]byte, 1)
@@ -214,18 +216,18 @@ func TestSMTPResetAtEachStep(t *testing.T) {
 	dialogue := ""
 	for _, s := range steps {
 		dialogue += s.dialogue
-		target := serve(t, func(conn net.Conn) {
+		target := servertest.Serve(t, func(conn net.Conn) {
 			script(t, dialogue)(conn)
 			reset(conn)
 		})
 		expectResult(t, of(k, target).Ask(t.Context()), L7RSP, s.step+": connection reset by peer")
 	}
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		script(t, dialogue+"S: 250 ok\nC: RSET\n")(conn)
 		reset(conn)
 	})
 	expectResult(t, of(k, target).Ask(t.Context()), L7OK, "220 mx")
-	target = serve(t, func(conn net.Conn) {
+	target = servertest.Serve(t, func(conn net.Conn) {
 		script(t, offersTLS+goAhead)(conn)
 		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 			t.Error(errors.New("no handshake"))

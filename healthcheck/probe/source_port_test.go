@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // A dialogue from a port of its own ends with a reset, so that the port is free
@@ -21,9 +23,9 @@ func TestOwnPortLeavesNothing(t *testing.T) {
 		})},
 		"smtp": {mail, script(t, "S: 220 mx\nC: EHLO director.example\nS: 250 mx\nC: QUIT\nS: 221 bye")},
 	} {
-		for _, port := range []uint16{0, refusing(t).Port()} {
+		for _, port := range []uint16{0, servertest.Refusing(t).Port()} {
 			ended := make(chan error, 1)
-			request := of(test.kind, serve(t, func(conn net.Conn) {
+			request := of(test.kind, servertest.Serve(t, func(conn net.Conn) {
 				test.handle(conn)
 				_, err := io.Copy(io.Discard, conn)
 				ended <- err

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvsd/lvsd/healthcheck/servertest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -20,9 +22,9 @@ func TestTCP(t *testing.T) {
 		code   Code
 		reason string
 	}{
-		"listening":    {serve(t, silent), L4OK, "connected"},
-		"says nothing": {serve(t, func(net.Conn) {}), L4OK, "connected"},
-		"refused":      {refusing(t), L4CON, "connect: connection refused"},
+		"listening":    {servertest.Serve(t, servertest.Silent), L4OK, "connected"},
+		"says nothing": {servertest.Serve(t, func(net.Conn) {}), L4OK, "connected"},
+		"refused":      {servertest.Refusing(t), L4CON, "connect: connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := of(TCP{}, test.target).Ask(t.Context())
@@ -34,7 +36,7 @@ func TestTCP(t *testing.T) {
 // The client closes first, and TIME_WAIT is with whoever does, unless it resets.
 func TestTCPLeavesNoTimeWait(t *testing.T) {
 	end := make(chan error, 1)
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		_, err := conn.Read(make([]byte, 1))
 		end <- err
 	})
@@ -47,7 +49,7 @@ func TestTCPLeavesNoTimeWait(t *testing.T) {
 // A listener whose queue is full drops connection requests, as a host that is
 // switched off does.
 func TestTCPWithoutAnswer(t *testing.T) {
-	target := fullListener(t)
+	target := servertest.Full(t)
 	s := of(TCP{}, target)
 	s.Timeout = 50 * time.Millisecond
 	r := s.Ask(t.Context())
@@ -57,35 +59,9 @@ func TestTCPWithoutAnswer(t *testing.T) {
 	}
 }
 
-func fullListener(t *testing.T) netip.AddrPort {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	target := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port))
-	conn, err := net.Dial("tcp", target.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return target
-}
-
 // What this host lacks is not the server's fault.
 func TestNoDescriptorsIsNoVerdict(t *testing.T) {
-	target := serve(t, silent)
+	target := servertest.Serve(t, servertest.Silent)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
@@ -111,10 +87,10 @@ func TestProbeOfNoKind(t *testing.T) {
 
 func TestProbeAbandoned(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	target := serve(t, func(conn net.Conn) {
+	target := servertest.Serve(t, func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "220-mx\r\n")
 		cancel()
-		silent(conn)
+		servertest.Silent(conn)
 	})
 	r := of(mail, target).Ask(ctx)
 	expectResult(t, r, SOCKERR, "abandoned: context canceled")

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // issued is a certificate with its key, and the same as files.
@@ -72,7 +74,7 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 
 // secureServer greets who asks over TLS as config has it.
 func secureServer(t *testing.T, config *tls.Config) netip.AddrPort {
-	return serve(t, func(conn net.Conn) {
+	return servertest.Serve(t, func(conn net.Conn) {
 		secure := tls.Server(conn, config)
 		request, err := readRequestOf(secure)
 		if err != nil {
@@ -235,7 +237,7 @@ func TestTLSWarningStays(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	k := hello(TLS{CA: own.file, ExpiryWarning: year}, "")
-	r := of(k, addrPort(server.Listener.Addr())).Ask(t.Context())
+	r := of(k, servertest.AddrPort(server.Listener.Addr())).Ask(t.Context())
 	expectResult(t, r, L7STS, "status 404 Not Found")
 	if r.Warning == "" {
 		t.Error("no warning")

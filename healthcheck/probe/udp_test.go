@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // bubble runs f in a time of its own.
@@ -95,7 +97,7 @@ func TestUDPSilence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				r := asked(t, piped(t, silent), test.kind)
+				r := asked(t, piped(t, servertest.Silent), test.kind)
 				expectResult(t, r, test.code, test.reason)
 				if r.Duration != test.took {
 					t.Errorf("took %v, want %v", r.Duration, test.took)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lvsd/lvsd/healthcheck/servertest"
 )
 
 // TestServerOnThisHost: it is asked at the VIP if that is here, and at its own
@@ -57,7 +59,7 @@ func TestNoWayTowards(t *testing.T) {
 
 // TestAskTowards goes the whole way to a server on this host.
 func TestAskTowards(t *testing.T) {
-	target := serve(t, silent)
+	target := servertest.Serve(t, servertest.Silent)
 	r := of(TCP{}, netip.AddrPortFrom(netip.MustParseAddr("192.0.2.100"), target.Port()))
 	r.Timeout, r.Route.Toward = time.Minute, target.Addr()
 	if got := r.Ask(t.Context()); got.Code != L4OK {
