@@ -33,6 +33,12 @@ type Config struct {
 	Services []VirtualService
 	// Checks are the bounds of health checks.
 	Checks healthcheck.Limits
+	// Cluster is nil where nodes do not speak with each other.
+	Cluster *Cluster
+	Metrics Metrics
+	Web     Web
+	Alerts  Alerts
+	Reload  Reload
 }
 
 // Equal reports whether a reload from c to other changes nothing. It compares

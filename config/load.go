@@ -151,7 +151,8 @@ func expandServices(tables []*service) []VirtualService {
 // top are the tables at the top of a document.
 type top struct {
 	global, sysctl, ipvs, checks *table
-	sync                         *table // nil where there is none
+	metrics, web, alerts, reload *table
+	sync, cluster                *table // nil where there is none
 
 	instances, accepts, groups, trackers []*table
 	// services are none where they are in pieces.
@@ -165,7 +166,12 @@ func readTop(root *table) top {
 		sysctl:    root.subOrEmpty("sysctl"),
 		ipvs:      root.subOrEmpty("ipvs"),
 		checks:    root.subOrEmpty("checks"),
+		metrics:   root.subOrEmpty("metrics"),
+		web:       root.subOrEmpty("web"),
+		alerts:    root.subOrEmpty("alerts"),
+		reload:    root.subOrEmpty("reload"),
 		sync:      root.sub("sync"),
+		cluster:   root.sub("cluster"),
 		instances: root.list("vrrp"),
 		accepts:   root.list("accept"),
 		groups:    root.list("sync_group"),
@@ -176,16 +182,24 @@ func readTop(root *table) top {
 
 // ofNodes are the tables that may differ between nodes.
 func (t top) ofNodes() []*table {
-	tables := slices.Concat(t.instances, t.accepts, t.groups, t.trackers, []*table{t.global})
-	if t.sync != nil {
-		tables = append(tables, t.sync)
+	tables := slices.Concat(t.instances, t.accepts, t.groups, t.trackers, []*table{t.global, t.metrics, t.web, t.alerts, t.reload})
+	for _, optional := range []*table{t.sync, t.cluster} {
+		if optional != nil {
+			tables = append(tables, optional)
+		}
 	}
 	return tables
 }
 
 // forNode reads what may differ between nodes, for one of them.
 func (t top) forNode(node string, services []*service, vs ipvsTable) Config {
-	c := Config{Global: readGlobal(t.global.as(node))}
+	c := Config{
+		Global: readGlobal(t.global.as(node)), Metrics: readMetrics(t.metrics.as(node)), Web: readWeb(t.web.as(node)),
+		Alerts: readAlerts(t.alerts.as(node)), Reload: readReload(t.reload.as(node)),
+	}
+	if t.cluster != nil {
+		c.Cluster = readCluster(t.cluster.as(node))
+	}
 	trackers := readTrackers(t.trackers, node, services)
 	instances := readInstances(t.instances, node, trackers)
 	checkServices(services, instances, node)

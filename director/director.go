@@ -69,6 +69,12 @@ type Options struct {
 	Dial   vrrp.DialFunc
 	Memory MemoryFile
 	Holds  HoldFile
+	// OverrideFile is where overrides are kept, over boots; empty is nowhere.
+	OverrideFile string
+	// Node is this node's name in overrides; RouterID unless set. Spread tells the
+	// other nodes of overrides; nil is that there are none.
+	Node   string
+	Spread SpreadFunc
 	Log    *slog.Logger
 	// Lookup resolves the host names of real servers; the system's resolver
 	// unless set.

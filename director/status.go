@@ -36,6 +36,55 @@ type Status struct {
 	Foreign []string `json:"foreign"`
 	// Sysctls are the kernel parameters that are not as they should be.
 	Sysctls []SysctlStatus `json:"sysctls"`
+	// ConfigHash is of the file's text, as 16 hex digits: nodes that serve the same
+	// file have the same.
+	ConfigHash string `json:"config_hash,omitempty"`
+	// Maintenance is why this node is in maintenance; nil if it is not.
+	Maintenance *Override `json:"maintenance,omitempty"`
+	// Overrides are those that stand.
+	Overrides []Override `json:"overrides"`
+	// Nodes are the other nodes of the cluster, by name.
+	Nodes []NodeStatus `json:"nodes"`
+	// Confirm is when a reload is rolled back unless it is confirmed before; zero if
+	// there is none to confirm.
+	Confirm time.Time `json:"confirm_until,omitzero"`
+}
+
+// NodeStatus is another node of the cluster, as it tells of itself.
+type NodeStatus struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	// Reachable tells that it answered lately, Error why not, Last when it last did.
+	Reachable bool      `json:"reachable"`
+	Error     string    `json:"error,omitempty"`
+	Last      time.Time `json:"last,omitzero"`
+	NodeReport
+}
+
+// NodeReport is what a node tells the others of itself.
+type NodeReport struct {
+	Version    string    `json:"version,omitempty"`
+	Started    time.Time `json:"started,omitzero"`
+	ConfigHash string    `json:"config_hash,omitempty"`
+	Ready      bool      `json:"ready"`
+	// Maintenance tells that it is in maintenance.
+	Maintenance bool `json:"maintenance,omitempty"`
+	// Roles are the states of its instances by name, as "master".
+	Roles map[string]string `json:"roles,omitempty"`
+	// Servers are its real servers in file order.
+	Servers []ServerReport `json:"servers,omitempty"`
+}
+
+// ServerReport is what a node thinks of a real server.
+type ServerReport struct {
+	Service string `json:"service"`
+	Address string `json:"address"`
+	// State is as in RealServerStatus, Reason what the check that decides says.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Weight is the one in the kernel's table; -1 is not there.
+	Weight int    `json:"weight"`
+	Active uint32 `json:"active_connections"`
 }
 
 // ReloadStatus is the outcome of the last reload, or of the start.

@@ -25,6 +25,8 @@ type ServiceStatus struct {
 	SorryServer string             `json:"sorry_server,omitempty"`
 	Sorry       bool               `json:"sorry_server_in_use"`
 	RealServers []RealServerStatus `json:"real_servers"`
+	// Override is the operator's of the service; nil if there is none.
+	Override *Override `json:"override,omitempty"`
 }
 
 // RealServerStatus is one real server of one virtual service.
@@ -55,6 +57,11 @@ type RealServerStatus struct {
 	Checks    []CheckStatus `json:"checks"`
 	// WeightChecks change the weight and nothing else.
 	WeightChecks []WeightCheckStatus `json:"weight_checks,omitempty"`
+	// Admin is "enabled", "drain" or "disabled": what operators want of it, by an
+	// override of its own, of its service or of its node; the one that decides is
+	// Override, nil if there is none.
+	Admin    AdminState `json:"admin"`
+	Override *Override  `json:"override,omitempty"`
 }
 
 // WeightCheckStatus is a check that makes the weight depend on its result.

@@ -36,10 +36,17 @@ var mayImport = map[string][]string{
 		"track", "vrrp",
 	},
 	"director/control": {"director"},
+	// What stands around the director is told by it, and hands orders on.
+	"director/cluster":  {"config", "director"},
+	"director/metrics":  {"config", "director"},
+	"director/web":      {"config", "director"},
+	"director/alert":    {"config", "director", "director/hook"},
+	"config/keepalived": {"config"},
 	// The doctor looks at what the director would use, and changes nothing.
 	"director/doctor": {"config", "director", "director/ipvs", "director/netif", "sysctl", "vrrp/segment"},
 	"cmd/lvsd": {
-		"config", "director", "director/control", "director/doctor", "director/ipvs", "director/ipvsadm", "healthcheck",
+		"config", "config/keepalived", "director", "director/alert", "director/cluster", "director/control", "director/doctor",
+		"director/metrics", "director/web", "director/ipvs", "director/ipvsadm", "healthcheck",
 		"healthcheck/probe", "vrrp", "vrrp/segment",
 	},
 	// A lab knows nothing of lvsd: it is one more daemon to it.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/cluster"
 	"github.com/lvsd/lvsd/director/control"
 )
 
@@ -28,10 +29,11 @@ const (
 	lockName            = "lock"
 )
 
-// The file in the state directory, which outlives a boot.
+// The files in the state directory, which outlives a boot.
 const (
 	defaultStateDirectory = "/var/lib/lvsd"
 	holdsName             = "holds.json"
+	overridesName         = "overrides.json"
 )
 
 // handOverSignal makes the daemon end and leave everything to a successor; in a
@@ -108,19 +110,24 @@ func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = host.Close() }()
-	d := director.New(director.Options{
-		Config:     c,
-		ConfigPath: flags.file.path,
-		Version:    version(),
-		Kernel:     host,
-		Network:    host,
-		Memory:     director.MemoryFile{Path: filepath.Join(flags.runDirectory, stateName)},
-		Holds:      director.HoldFile{Path: filepath.Join(flags.stateDirectory, holdsName)},
-		Log:        log,
-		Ready:      func() { tellSystemd(log, daemon.SdNotifyReady) },
-		Applied:    rest,
+	node := &self{}
+	channel := cluster.New(node, log)
+	node.Director = director.New(director.Options{
+		Config:       c,
+		ConfigPath:   flags.file.path,
+		Version:      version(),
+		Kernel:       host,
+		Network:      host,
+		Memory:       director.MemoryFile{Path: filepath.Join(flags.runDirectory, stateName)},
+		Holds:        director.HoldFile{Path: filepath.Join(flags.stateDirectory, holdsName)},
+		OverrideFile: filepath.Join(flags.stateDirectory, overridesName),
+		Node:         nodeOf(c),
+		Spread:       channel.Spread,
+		Log:          log,
+		Ready:        func() { tellSystemd(log, daemon.SdNotifyReady) },
+		Applied:      rest,
 	})
-	return serve(ctx, d, flags, &files, log)
+	return serve(ctx, newRunning(node.Director, channel, flags, &files, log), c, flags, log)
 }
 
 // load reads the file for the node; files has what it read last time.
@@ -132,9 +139,17 @@ func (f *runFlags) load(files *config.Cache) (*config.Config, error) {
 	return files.Load(f.file.path, node)
 }
 
-// serve runs the director, the control socket and the signal handler until the
-// director ends.
-func serve(ctx context.Context, d *director.Director, flags runFlags, files *config.Cache, log *slog.Logger) error {
+// nodeOf is the node's name among the others; empty where there are none.
+func nodeOf(c *config.Config) string {
+	if c.Cluster == nil {
+		return ""
+	}
+	return c.Cluster.Self
+}
+
+// serve runs the director, what stands around it, the control socket and the signal
+// handler until the director ends.
+func serve(ctx context.Context, r *running, c *config.Config, flags runFlags, log *slog.Logger) error {
 	socket, err := control.Listen(filepath.Join(flags.runDirectory, socketName))
 	if err != nil {
 		return err
@@ -146,7 +161,7 @@ func serve(ctx context.Context, d *director.Director, flags runFlags, files *con
 	defer others.Wait()
 	defer stopOthers()
 	others.Go(func() {
-		if err := control.Serve(otherContext, socket, planner{d, flags.file}); err != nil {
+		if err := control.Serve(otherContext, socket, r); err != nil {
 			log.Error("the control socket does not answer any more", "err", err)
 		}
 	})
@@ -157,11 +172,14 @@ func serve(ctx context.Context, d *director.Director, flags runFlags, files *con
 		tellSystemd(log, daemon.SdNotifyStopping)
 		stopDirector(cause)
 	}
+	defer r.beside.end()
+	r.reloaded = func(c *config.Config) { r.beside.follow(otherContext, c) }
+	r.reloaded(c)
 	others.Go(func() {
-		handleSignals(otherContext, signals, stop, func() { reload(otherContext, d, flags, files, log) })
+		handleSignals(otherContext, signals, stop, func() { r.hangUp(otherContext) })
 	})
 	log.Info("lvsd starts", "version", version(), "config", flags.file.path, "pid", os.Getpid())
-	return d.Run(directorContext)
+	return r.Run(directorContext)
 }
 
 // handleSignals serves signals until ctx ends.
@@ -181,31 +199,6 @@ func handleSignals(ctx context.Context, signals <-chan os.Signal, stop func(caus
 			}
 		}
 	}
-}
-
-// reload goes over to the file as it is now, or says why not and changes
-// nothing.
-func reload(ctx context.Context, d *director.Director, flags runFlags, files *config.Cache, log *slog.Logger) {
-	tellSystemd(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
-	defer tellSystemd(log, daemon.SdNotifyReady)
-	loading()
-	c, err := flags.load(files)
-	if err == nil {
-		err = d.Reload(ctx, c)
-	}
-	if err == nil {
-		log.Info("reloaded", "config", flags.file.path)
-		return
-	}
-	rest()
-	var problems config.Problems
-	if !errors.As(err, &problems) {
-		log.Error("reload refused, nothing changed", "err", err)
-	}
-	for _, problem := range problems {
-		log.Error("reload refused, nothing changed", "err", problem)
-	}
-	d.ReloadFailed(err)
 }
 
 // tellSystemd reports a state, if systemd started this process.

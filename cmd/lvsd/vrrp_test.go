@@ -14,6 +14,8 @@ import (
 // answering answers on a control socket as a running lvsd does that has the
 // instance "mail".
 type answering struct {
+	control.Source // what is not asked for here
+
 	status director.Status
 	// master is who takes over; nobody if it is empty.
 	master string
@@ -71,10 +73,10 @@ func answer(t *testing.T, source control.Source) (directory string) {
 func TestVRRPCommands(t *testing.T) {
 	instances := []director.InstanceStatus{{Name: "mail"}, {Name: "web"}}
 	calls := make(chan string, 1)
-	directory := answer(t, answering{director.Status{Instances: instances}, "192.0.2.2", calls})
+	directory := answer(t, answering{status: director.Status{Instances: instances}, master: "192.0.2.2", calls: calls})
 	again := []director.InstanceStatus{{Name: "web"}, {Name: "mail", State: "master"}}
-	lonely := answer(t, answering{director.Status{Instances: again}, "", calls})
-	slow := answer(t, answering{director.Status{Instances: instances}, "", calls})
+	lonely := answer(t, answering{status: director.Status{Instances: again}, master: "", calls: calls})
+	slow := answer(t, answering{status: director.Status{Instances: instances}, master: "", calls: calls})
 	absent := filepath.Join(t.TempDir(), "absent")
 	for _, tt := range []struct {
 		name, line, directory string

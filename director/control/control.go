@@ -49,6 +49,26 @@ type Source interface {
 	// Plan is what a reload would change. The error is *Error with CodeInvalidFile
 	// where the file is not valid.
 	Plan(ctx context.Context, request PlanRequest) (director.Preview, error)
+	// ExplainInstance and ExplainService say why an instance or a service stands as
+	// it does. The errors are director.ErrUnknownInstance and ErrUnknownService.
+	ExplainInstance(name string) (director.InstanceExplanation, error)
+	ExplainService(name string) (director.ServiceExplanation, error)
+	// Order, Clear, Maintenance and CheckNow are as in director.Director.
+	Order(ctx context.Context, order director.Order) (director.Spread, error)
+	Clear(ctx context.Context, target director.Target, by string) (director.Spread, error)
+	Maintenance(ctx context.Context, order director.MaintenanceOrder) (director.Spread, error)
+	CheckNow(ctx context.Context, server, service string) (director.Explanation, error)
+	// Traffic, Events and FollowEvents likewise.
+	Traffic(ctx context.Context) (director.Traffic, error)
+	Events(after uint64) []director.Event
+	FollowEvents(ctx context.Context, after uint64, deliver func([]director.Event) error) error
+	// Reload goes over to the file as it is now and waits until the kernel is as it
+	// says; if it cannot be, all is as before. The error is *Error with
+	// CodeInvalidFile, CodeRolledBack or CodeBusy.
+	Reload(ctx context.Context, request ReloadRequest) (ReloadAnswer, error)
+	// Confirm keeps what a reload with Confirm brought. The error is *Error with
+	// CodeNothingToConfirm.
+	Confirm(ctx context.Context) error
 }
 
 // Listen creates the socket at path, replacing one that a killed daemon left.

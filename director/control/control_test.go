@@ -14,6 +14,7 @@ import (
 
 // source answers as a director with the instance "mail" does.
 type source struct {
+	Source // what is not asked for here
 	status director.Status
 	// calls gets every call; GiveUp then waits for master, or for ctx.
 	calls  chan string

