@@ -25,6 +25,9 @@ modprobe kmod
 ping iputils-ping
 sysctl procps
 arping iputils-arping
+chromium chromium
+promtool prometheus
+rpm rpm
 gcc gcc
 '
 
