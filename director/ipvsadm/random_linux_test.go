@@ -23,7 +23,7 @@ import (
 
 // randomStates is how many random kernel states are compared, each in every
 // format: half of them with numbers, half with names.
-const randomStates = 16
+const randomStates = 6
 
 // TestRandomStatesAgainstIPVSADM compares every format for random kernel states,
 // with numbers and with names of hosts that are too long for their columns.
