@@ -21,30 +21,35 @@ go_files := $(shell find . -name '*.go' -not -path './build/*') go.mod
 export LVSD_BINARY := $(build)/lvsd
 
 # The tests in the virtual machine are two parts. The larger one mostly waits, and
-# runs beside the host's tests; these look at outages, and run by themselves.
+# runs beside everything else; these look at outages, and run by themselves.
 relay_tests := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
 
-.PHONY: help build test unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan lint fuzz install tools clean
+.PHONY: help build test here unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan lint fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 build: $(build)/lvsd ## build the static binary, build/lvsd
 
-test: install lint tools ## run every test; the last line is the sum
-	@rm -rf $(results)
-	@status=0; echo "== unit"; \
-	$(MAKE) --no-print-directory unit || status=1; \
+test: install tools ## run every test; the last line is the sum
+	@rm -rf $(results) && mkdir -p $(results)
+	@status=0; \
 	jobs=2; [ "$$($(build)/vm -where)" = guest ] || jobs=1; \
-	echo "== host and vm-ipvs, $$jobs at a time; each prints when it is done"; \
-	$(MAKE) --no-print-directory --keep-going --jobs=$$jobs --output-sync=target vm-ipvs host || status=1; \
+	echo "== lint, unit and host beside vm-ipvs, $$jobs at a time; each prints when it is done"; \
+	$(MAKE) --no-print-directory --keep-going --jobs=$$jobs --output-sync=target vm-ipvs here || status=1; \
 	$(MAKE) --no-print-directory vm-relay || status=1; \
 	echo "== sum"; \
 	$(suite) total $(results)/unit $(results)/host $(results)/vm-ipvs $(results)/vm-relay || status=1; \
 	exit $$status
 
+# What needs no kernel with IPVS, one after the other.
+here: tools
+	@status=0; for target in lint unit host; do \
+		$(MAKE) --no-print-directory $$target || status=1; \
+	done; exit $$status
+
 unit: tools ## tests of packages by themselves, with the race detector
-	@LVSD_TEST_REQUIRE=$(unit_promise) $(suite) -count $(results)/unit test -race \
+	@echo "== unit"; LVSD_TEST_REQUIRE=$(unit_promise) $(suite) -count $(results)/unit test -race \
 		$$(go list ./... | grep -vE '/integration(/lab)?$$')
 
 host: tools ## tests in namespaces of this machine, with the race detector
@@ -86,6 +91,7 @@ bench-plan: ## measure the reading of files and the planner alone, to 50,000 rea
 	@go test -run '^$$' -bench 'Parse|Plan|Diff|Snapshot' -benchtime $(or $(BENCHTIME),5x) ./config ./director
 
 lint: ## vet, staticcheck and gofumpt
+	@echo "== lint"
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	@unformatted=$$(go run mvdan.cc/gofumpt@v0.12.0 -l .) && \
