@@ -100,7 +100,7 @@ func hostPrefix() kind[netip.Prefix] {
 // network is ADDRESS/LENGTH without bits beyond the length. Where word is set,
 // it stands for the zero prefix.
 func network(word string) kind[netip.Prefix] {
-	k := kind[netip.Prefix]{name: "network", allowed: "ADDRESS/LENGTH", expected: `a network in quotes, such as "192.0.2.0/24"`}
+	k := kind[netip.Prefix]{name: "network", plural: "networks", allowed: "ADDRESS/LENGTH", expected: `a network in quotes, such as "192.0.2.0/24"`}
 	if word != "" {
 		k.allowed, k.expected = fmt.Sprintf("%s or %s", k.allowed, word), fmt.Sprintf("%s, or %q", k.expected, word)
 	}

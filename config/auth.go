@@ -130,24 +130,24 @@ func readKey(t *table) key {
 	case inline.set && file.set:
 		t.failKey(t.at("secret_file"), "the key has a secret too, expected either secret or secret_file")
 	case path != "" && t.node == t.loading:
-		k.secret = readSecretFile(t, path)
+		k.secret = readKeyFile(t, "secret_file", path)
 	case !inline.set && !file.set:
 		t.missing("secret", inline.kind.expected+", or secret_file")
 	}
 	return k
 }
 
-// readSecretFile reads a secret that stands in a file of its own, with a
-// newline at its end or without.
-func readSecretFile(t *table, path string) []byte {
+// readKeyFile reads the secret in a file that key names, with a newline at its
+// end or without.
+func readKeyFile(t *table, key, path string) []byte {
 	data, err := t.readFile(path)
 	if err != nil {
-		t.fail(t.at("secret_file"), "%s", err)
+		t.fail(t.at(key), "%s", err)
 		return nil
 	}
 	secret, err := parseSecret(strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"))
 	if err != nil {
-		t.fail(t.at("secret_file"), "%s %s", path, err)
+		t.fail(t.at(key), "%s %s", path, err)
 	}
 	return secret
 }
@@ -179,7 +179,7 @@ func parseSecret(text string) ([]byte, error) {
 	}
 	switch n := len(secret); {
 	case n < vrrp.MinKey:
-		return nil, fmt.Errorf("is %d bytes long, expected %d..%d, better 32: whoever hears one advert can try shorter ones", n, vrrp.MinKey, vrrp.MaxKey)
+		return nil, fmt.Errorf("is %d bytes long, expected %d..%d, better 32: whoever hears one message can try shorter ones", n, vrrp.MinKey, vrrp.MaxKey)
 	case n > vrrp.MaxKey:
 		return nil, fmt.Errorf("is %d bytes long, expected %d..%d", n, vrrp.MinKey, vrrp.MaxKey)
 	}

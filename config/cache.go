@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 )
@@ -34,7 +36,13 @@ func (c *Cache) Parse(name string, data []byte, node string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.config(doc, node)
+	cfg, err := c.config(doc, node)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	cfg.Hash = hex.EncodeToString(sum[:8])
+	return cfg, nil
 }
 
 // config is the document's. The cache stays as it is where that has problems.

@@ -39,9 +39,9 @@ func golden(t *testing.T, file, got string) {
 // keyFile stands for the files that documents name.
 func keyFile(path string) ([]byte, error) {
 	switch path {
-	case "/etc/lvsd/vrrp.key":
+	case "/etc/lvsd/vrrp.key", "/etc/lvsd/cluster.key":
 		return []byte("a key of thirty-two bytes or so\n"), nil
-	case "/etc/lvsd/check.password":
+	case "/etc/lvsd/check.password", "/etc/lvsd/mail.password":
 		return []byte("a password\n"), nil
 	case "/etc/lvsd/empty.password":
 		return []byte("\n"), nil
@@ -137,8 +137,9 @@ func TestEqual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, doc := parse(t, string(data), "relay1"), string(data)
-	if !before.Equal(parse(t, doc+"\n# a comment\n", "relay1")) {
+	const node = "server04.domain.ru"
+	before, doc := parse(t, string(data), node), string(data)
+	if !before.Equal(parse(t, doc+"\n# a comment\n", node)) {
 		t.Error("a comment makes a difference")
 	}
 	for _, tt := range []struct{ name, old, new string }{
@@ -154,9 +155,14 @@ func TestEqual(t *testing.T) {
 		{"tracked", `weight = -20, reverse = false`, `weight = -20, reverse = true`},
 		{"tracker", `file = "/etc/lvsd/priority"`, `file = "/run/priority"`},
 		{"group", `"gateway is here"`, `"gateway"`},
+		{"cluster", `port = 9468`, `port = 9469`},
+		{"metrics", `keepalived_names = false`, `keepalived_names = true`},
+		{"page", `alice = "$2y$05$J`, `alice = "$2y$05$K`},
+		{"alerts", `"Bearer 0123456789"`, `"Bearer 123456789"`},
+		{"reload", `settle_within = "30s"`, `settle_within = "31s"`},
 		{"rule", `mark = "0x10/0xff"`, `mark = "0x10/0xfe"`},
 	} {
-		after := parse(t, strings.Replace(doc, tt.old, tt.new, 1), "relay1")
+		after := parse(t, strings.Replace(doc, tt.old, tt.new, 1), node)
 		if before.Equal(after) {
 			t.Errorf("%s: no difference", tt.name)
 		}
@@ -182,3 +188,29 @@ func ip(text string) netip.Addr         { return netip.MustParseAddr(text) }
 func ips(text string) []netip.Addr      { return []netip.Addr{ip(text)} }
 func sameAddr(a, b netip.Addr) bool     { return a == b }
 func samePrefix(a, b netip.Prefix) bool { return a == b }
+
+// TestHash wants a hash of every byte of the file, the same on all nodes.
+func TestHash(t *testing.T) {
+	read := func(text, node string) *Config {
+		cfg, err := Parse("test.toml", []byte(text), node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	hash := func(text, node string) string { return read(text, node).Hash }
+	// printf '[[accept]]\nvips = ["192.0.2.1"]\n' | sha256sum
+	const text, want = "[[accept]]\nvips = [\"192.0.2.1\"]\n", "ab31e28edf3371ac"
+	if got := hash(text, "relay1"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if hash(text, "relay2") != want {
+		t.Error("it depends on the node")
+	}
+	if hash(text+"#\n", "relay1") == want || hash("\ufeff"+text, "relay1") == want {
+		t.Error("it does not depend on every byte")
+	}
+	if !read(text, "relay1").Equal(read(text+"#\n", "relay1")) {
+		t.Error("a comment makes a difference")
+	}
+}

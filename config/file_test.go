@@ -100,3 +100,38 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretsAroundTheDirector is the same for keys, passwords, hashes and headers of what
+// stands around the director, and for valid ones in whatever prints a Config.
+func TestSecretsAroundTheDirector(t *testing.T) {
+	const sesame = "Sesame, ouvre-toi!"
+	const valid = "[[accept]]\nvips = [\"192.0.2.1\"]\n"
+	for _, section := range []string{
+		`cluster = { key = ["` + sesame + `"] }`,
+		`cluster = { key = "` + sesame + `\u0007", nodes = 1 }`,
+		`web = { users = { alice = "` + sesame + `" } }`,
+		`web = { users = "` + sesame + `" }`,
+		`alerts = { mail = [{ password = "` + sesame + `" }] }`,
+		`alerts = { mail = [{ password = ["` + sesame + `"] }] }`,
+		`alerts = { webhook = [{ url = "` + sesame + `" }] }`,
+		`alerts = { webhook = [{ url = "http://a/", headers = { a = "` + sesame + `\n" } }] }`,
+		`alerts = { webhook = [{ url = "http://a/", headers = { a = ["` + sesame + `"] } }] }`,
+	} {
+		_, err := Parse("test.toml", []byte(section+"\n"+valid), "relay1")
+		if err == nil || strings.Contains(err.Error(), sesame) {
+			t.Errorf("%s: got %v", section, err)
+		}
+	}
+	cfg, err := Parse("test.toml", []byte(`cluster = { key = "`+sesame+`", nodes = { relay1 = "192.0.2.1", relay2 = "192.0.2.2" } }
+alerts.mail = [{ server = "mail.example.org", from = "a@b.org", to = ["a@b.org"], user = "a", password = "`+sesame+`" }]
+`+valid), "relay1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(cfg.Cluster.Key) != sesame || string(cfg.Alerts.Mail[0].Password) != sesame {
+		t.Error("the secrets are others")
+	}
+	if shown := fmt.Sprintf("%v %+v %#v %s", cfg.Alerts, *cfg.Cluster, cfg.Alerts, cfg.Cluster.Key); strings.Contains(shown, sesame) {
+		t.Errorf("printed: %s", shown)
+	}
+}

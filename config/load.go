@@ -183,10 +183,8 @@ func readTop(root *table) top {
 // ofNodes are the tables that may differ between nodes.
 func (t top) ofNodes() []*table {
 	tables := slices.Concat(t.instances, t.accepts, t.groups, t.trackers, []*table{t.global, t.metrics, t.web, t.alerts, t.reload})
-	for _, optional := range []*table{t.sync, t.cluster} {
-		if optional != nil {
-			tables = append(tables, optional)
-		}
+	if t.sync != nil {
+		tables = append(tables, t.sync)
 	}
 	return tables
 }
@@ -194,14 +192,18 @@ func (t top) ofNodes() []*table {
 // forNode reads what may differ between nodes, for one of them.
 func (t top) forNode(node string, services []*service, vs ipvsTable) Config {
 	c := Config{
-		Global: readGlobal(t.global.as(node)), Metrics: readMetrics(t.metrics.as(node)), Web: readWeb(t.web.as(node)),
-		Alerts: readAlerts(t.alerts.as(node)), Reload: readReload(t.reload.as(node)),
+		Global: readGlobal(t.global.as(node)), Alerts: readAlerts(t.alerts.as(node)), Reload: readReload(t.reload.as(node)),
 	}
+	listeners := make([]listener, 2, 3)
+	c.Metrics, listeners[0] = readMetrics(t.metrics.as(node))
+	c.Web, listeners[1] = readWeb(t.web.as(node))
 	if t.cluster != nil {
-		c.Cluster = readCluster(t.cluster.as(node))
+		cluster, on := readCluster(t.cluster.as(node))
+		c.Cluster, listeners = cluster, append(listeners, on)
 	}
 	trackers := readTrackers(t.trackers, node, services)
 	instances := readInstances(t.instances, node, trackers)
+	checkListeners(listeners, instances)
 	checkServices(services, instances, node)
 	sync := readSync(t.sync, node, instances)
 	sync.checkMixed(services)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lvsd/lvsd/director/netif"
 )
@@ -38,8 +39,13 @@ func TestMatching(t *testing.T) {
 // TestOverrides changes each key that a node may override, on one node, and
 // wants that node to have the new value and another to have the old.
 func TestOverrides(t *testing.T) {
+	const someHash = "$2b$05$JoJF9f5R5l5rT1g1lwP1EO2rLkbzT3nUFgT1ZJ4VnVg7SBPm1hdO6"
 	const main = `
 [global]
+[metrics]
+[web]
+[alerts]
+[reload]
 [sync]
 instance = "web"
 [[vrrp]]
@@ -74,6 +80,44 @@ file = "/run/drain"
 		{`global.node.relay2.router_id = "x"`, func(c *Config) { c.Global.RouterID = "x" }},
 		{`global.node.relay2.resync = "2s"`, func(c *Config) { c.Global.Resync = 2 * time.Second }},
 		{`global.node.relay2.on_drift = "report"`, func(c *Config) { c.Global.OnDrift = Report }},
+		{`metrics.node.relay2.listen = "off"`, func(c *Config) { c.Metrics.Listen = netip.AddrPort{} }},
+		{`metrics.node.relay2.keepalived_names = true`, func(c *Config) { c.Metrics.KeepalivedNames = true }},
+		{`metrics.node.relay2.allow = ["192.0.2.0/24"]`, func(c *Config) { c.Metrics.Allow = prefixes("192.0.2.0/24") }},
+		{`web.node.relay2.listen = "[::]:80"`, func(c *Config) { c.Web.Listen = netip.MustParseAddrPort("[::]:80") }},
+		{`web.node.relay2.allow = ["2001:db8::/32"]`, func(c *Config) { c.Web.Allow = prefixes("2001:db8::/32") }},
+		{`web.node.relay2.users.bob = "` + someHash + `"`, func(c *Config) { c.Web.Users = map[string]Secret{"bob": someHash} }},
+		{
+			`web.node.relay2.admin = true` + "\n" + `node.relay2.users.bob = "` + someHash + `"`,
+			func(c *Config) { c.Web.Admin, c.Web.Users = true, map[string]Secret{"bob": someHash} },
+		},
+		{
+			`web.node.relay2.certificate = "/a"` + "\n" + `node.relay2.key = "/b"`,
+			func(c *Config) { c.Web.Certificate, c.Web.Key = "/a", "/b" },
+		},
+		{
+			`web.node.relay2.listen = "192.0.2.2:80"` + "\n" + `node.relay2.insecure = true` + "\n" + `node.relay2.users.bob = "` + someHash + `"`,
+			func(c *Config) {
+				c.Web.Listen, c.Web.Users = netip.MustParseAddrPort("192.0.2.2:80"), map[string]Secret{"bob": someHash}
+			},
+		},
+		{`alerts.node.relay2.fifo = "/run/fifo"`, func(c *Config) { c.Alerts.FIFO = "/run/fifo" }},
+		{
+			`alerts.node.relay2.webhook = [{ url = "http://192.0.2.9/" }]`,
+			func(c *Config) {
+				c.Alerts.Webhooks = []WebhookAlert{{URL: "http://192.0.2.9/", Digest: time.Second, PerHour: 600}}
+			},
+		},
+		{
+			`alerts.node.relay2.mail = [{ server = "[2001:db8::25]", tls = "tls", from = "a@b.org", to = ["c@d.org"], events = ["*", "node.*"] }]`,
+			func(c *Config) {
+				c.Alerts.Mail = []MailAlert{{
+					Server: "[2001:db8::25]:465", TLS: "tls", From: "a@b.org", To: []string{"c@d.org"},
+					Events: []string{"*", "node.*"}, Digest: 10 * time.Second, PerHour: 30,
+				}}
+			},
+		},
+		{`reload.node.relay2.watch = true`, func(c *Config) { c.Reload.Watch = true }},
+		{`reload.node.relay2.settle_within = "1s"`, func(c *Config) { c.Reload.SettleWithin = time.Second }},
 		{`sync.node.relay2.instance = "other"`, func(c *Config) { c.Sync.Instance, c.Sync.Interface, c.Sync.ID = "other", "eth9", 1 }},
 		{`sync.node.relay2.daemons = "follow"`, func(c *Config) { c.Sync.Daemons = SyncFollow }},
 		{`sync.node.relay2.interface = "eth3"`, func(c *Config) { c.Sync.Interface = "eth3" }},
@@ -148,7 +192,8 @@ file = "/run/drain"
 			want := parse(t, main, "relay2")
 			tt.change(want)
 			got := parse(t, doc, "relay2")
-			if diff := cmp.Diff(want, got, cmp.Comparer(sameAddr), cmp.Comparer(samePrefix)); diff != "" {
+			want.Hash = got.Hash
+			if diff := cmp.Diff(want, got, cmp.Comparer(sameAddr), cmp.Comparer(samePrefix), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 				t.Errorf("relay2 -want +got:\n%s", diff)
 			}
 			if other := parse(t, doc, "relay3"); !other.Equal(parse(t, main, "relay3")) {
@@ -157,3 +202,5 @@ file = "/run/drain"
 		})
 	}
 }
+
+func prefixes(text string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix(text)} }
