@@ -24,7 +24,7 @@ export LVSD_BINARY := $(build)/lvsd
 # runs beside everything else; these look at outages, and run by themselves.
 relay_tests := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
 
-.PHONY: help build test here unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan lint fuzz install tools clean
+.PHONY: help build test here unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan package lint fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -89,6 +89,31 @@ bench-checks: install tools $(build)/bench ## measure health checks beside keepa
 
 bench-plan: ## measure the reading of files and the planner alone, to 50,000 real servers
 	@go test -run '^$$' -bench 'Parse|Plan|Diff|Snapshot' -benchtime $(or $(BENCHTIME),5x) ./config ./director
+
+# Packages are of VERSION, which is the last tag, or counts the commits.
+nfpm          := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+architectures := amd64 arm64
+formats       := deb rpm
+packages      := $(build)/packages
+stage          = $(packages)/stage
+VERSION       ?= $(or $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//; s/-/+/'),0.0.0~git$(or $(shell git rev-list --count HEAD 2>/dev/null),0))
+# The time of the last commit: what is built twice is the same.
+package_epoch  = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+
+package: ## build the packages, build/packages; VERSION=1.2.3 architectures=amd64 formats=deb
+	@rm -rf $(stage) && mkdir -p $(packages) $(stage)/generated
+	@for architecture in $(architectures); do \
+		GOARCH=$$architecture $(static) go build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' \
+			-o $(stage)/$$architecture/lvsd ./cmd/lvsd || exit 1; \
+	done
+	@SOURCE_DATE_EPOCH=$(package_epoch) go run -ldflags '-X main.release=$(VERSION)' ./cmd/lvsd \
+		generate $(stage)/generated --reference docs/configuration.md
+	@gzip -9n $(stage)/generated/man/*
+	@packaging/licences.sh >$(stage)/generated/third-party-licences.txt
+	@for architecture in $(architectures); do for format in $(formats); do \
+		ARCHITECTURE=$$architecture VERSION='$(VERSION)' STAGE=$(stage) SOURCE_DATE_EPOCH=$(package_epoch) \
+			go run $(nfpm) package -f packaging/nfpm.yaml -p $$format -t $(packages) || exit 1; \
+	done; done
 
 lint: ## vet, staticcheck and gofumpt
 	@echo "== lint"

@@ -61,8 +61,8 @@ func weightText(w probe.Weight) any {
 // poolNoticed takes a notice of the pool of checks. It does not block.
 func (d *Director) poolNoticed(n healthcheck.Notice) {
 	if n.Over {
-		d.Log.Info("checks go on as usual", "after", string(n.Kind), "reason", n.Text)
+		d.happened(slog.LevelInfo, "checks go on as usual", checksEvent(n), "after", string(n.Kind))
 		return
 	}
-	d.Log.Warn("checks "+string(n.Kind), "reason", n.Text)
+	d.happened(slog.LevelWarn, "checks "+string(n.Kind), checksEvent(n))
 }

@@ -37,6 +37,7 @@ const (
 type conflicts struct {
 	network Network
 	log     *slog.Logger
+	tell    teller
 	// again announces a VIP, the given time after the last announcement.
 	again func(vip netif.Address, pause time.Duration, now time.Time)
 
@@ -89,10 +90,13 @@ const (
 	over
 )
 
-func newConflicts(network Network, log *slog.Logger, again func(netif.Address, time.Duration, time.Time)) *conflicts {
+func newConflicts(
+	network Network, log *slog.Logger, tell teller, again func(netif.Address, time.Duration, time.Time),
+) *conflicts {
 	return &conflicts{
 		network: network,
 		log:     log,
+		tell:    tell,
 		again:   again,
 		wake:    make(chan struct{}, 1),
 		held:    map[place]*vigil{},
@@ -259,7 +263,7 @@ func (c *conflicts) look(now time.Time) (probes map[string][]netip.Addr, wait ti
 	for who, known := range c.seen {
 		due = sooner(due, c.judge(who, known, now, &news))
 	}
-	news.log(c.log)
+	news.tell(c.tell)
 	probes = map[string][]netip.Addr{}
 	for at, v := range c.held {
 		if !v.probe.IsZero() && !v.probe.After(now) {

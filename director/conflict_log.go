@@ -11,15 +11,15 @@ import (
 // changes are the conflicts that began and ended in one look.
 type changes struct{ begun, ended []claimant }
 
-// log writes one line for each host: one that was left with hundreds of VIPs is
-// one story.
-func (n changes) log(log *slog.Logger) {
+// tell has one line and one event for each host: one that was left with hundreds of
+// VIPs is one story.
+func (n changes) tell(tell teller) {
 	for _, of := range perHost(n.begun) {
-		log.Warn("another host has VIPs of this MASTER, announcing them again",
+		tell(slog.LevelWarn, "another host has VIPs of this MASTER, announcing them again", conflictEvent(of, false),
 			"mac", of[0].mac, "interface", of[0].ifname, "vips", vipsOf(of))
 	}
 	for _, of := range perHost(n.ended) {
-		log.Info("no other host has the VIPs any more, or this node is not MASTER any more",
+		tell(slog.LevelInfo, "no other host has the VIPs any more, or this node is not MASTER any more", conflictEvent(of, true),
 			"mac", of[0].mac, "interface", of[0].ifname, "vips", vipsOf(of))
 	}
 }

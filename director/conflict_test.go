@@ -142,7 +142,7 @@ func TestSuccessorIsNoConflict(t *testing.T) {
 // virtual router has no business with it.
 func TestVirtualRouterIsNoConflict(t *testing.T) {
 	for _, last := range []byte{51, 52} {
-		c := newConflicts(nil, slog.New(slog.DiscardHandler), func(netif.Address, time.Duration, time.Time) {})
+		c := newConflicts(nil, slog.New(slog.DiscardHandler), untold, func(netif.Address, time.Duration, time.Time) {})
 		c.hold(map[netif.Address]holding{relayVIP.Address: {vrid: 51}}, time.Now().Add(-time.Hour))
 		claim := relayClaim
 		claim.MAC = netif.MAC{0, 0, 0x5e, 0, 2, last}
@@ -164,20 +164,25 @@ func TestConflictsOfOneHostAreOneLine(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	all.log(slog.New(slog.NewTextHandler(&b, nil)))
+	log := slog.New(slog.NewTextHandler(&b, nil))
+	events := 0
+	all.tell(func(level slog.Level, message string, _ Event, arguments ...any) {
+		log.Log(t.Context(), level, message, arguments...)
+		events++
+	})
 	for _, want := range []string{"mac=02:00:00:00:00:00", "mac=02:00:00:00:00:01", `vips="192.0.2.0 192.0.2.1 192.0.2.2 192.0.2.3 and 196 more"`} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in\n%s", want, b.String())
 		}
 	}
-	if lines := strings.Count(b.String(), "\n"); lines != 2 {
-		t.Errorf("%d lines, want one for each host", lines)
+	if lines := strings.Count(b.String(), "\n"); lines != 2 || events != 2 {
+		t.Errorf("%d lines and %d events, want one of each for each host", lines, events)
 	}
 }
 
 // TestConflictsAreBounded: whoever invents hardware addresses fills no memory.
 func TestConflictsAreBounded(t *testing.T) {
-	c := newConflicts(nil, slog.New(slog.DiscardHandler), func(netif.Address, time.Duration, time.Time) {})
+	c := newConflicts(nil, slog.New(slog.DiscardHandler), untold, func(netif.Address, time.Duration, time.Time) {})
 	past := time.Now().Add(-time.Hour)
 	c.hold(map[netif.Address]holding{relayVIP.Address: {}}, past)
 	invent := func(n int) {
@@ -250,3 +255,6 @@ func TestAnnouncementsAreBatched(t *testing.T) {
 		t.Errorf("again: %v", one)
 	}
 }
+
+// untold is for conflicts that nobody is told of.
+func untold(slog.Level, string, Event, ...any) {}

@@ -5,14 +5,17 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 )
 
 // Status describes the director as it is now: roles and checks at this moment,
 // the kernel as the last reconciliation left it.
 func (d *Director) Status() Status {
+	now := time.Now()
 	d.mu.Lock()
 	c, seen, instances := d.config, d.status, maps.Clone(d.instances)
 	groups, trackers := d.describeGroups(), d.describeTrackers()
+	overrides, trouble := append([]Override{}, d.overrides.inForce(now)...), d.overrideTrouble
 	d.mu.Unlock()
 	status := Status{
 		Schema:   "lvsd.status/1",
@@ -23,6 +26,7 @@ func (d *Director) Status() Status {
 		Started:  d.started,
 		Ready:    seen.ready,
 
+		ConfigHash:   c.Hash,
 		CheckNotices: describeCheckNotices(d.pool.Notices()),
 		Reload:       seen.reload,
 		Reconcile:    ReconcileStatus{At: seen.at, Changes: seen.changes, Error: errorText(seen.err)},
@@ -34,6 +38,10 @@ func (d *Director) Status() Status {
 		Hosts:        d.names.describe(c.Names()),
 		Foreign:      append([]string{}, seen.foreign...),
 		Sysctls:      append([]SysctlStatus{}, seen.sysctls...),
+
+		Overrides:       overrides,
+		OverrideTrouble: trouble,
+		Maintenance:     d.inMaintenance(now),
 	}
 	d.seen.RLock()
 	defer d.seen.RUnlock()

@@ -10,11 +10,7 @@ import (
 
 // describeServices needs d.seen.
 func (d *Director) describeServices(c *config.Config) []ServiceStatus {
-	entries := make(map[ipvs.ServiceKey]*ipvs.ServiceEntry, len(d.view.snapshot.Services))
-	for i := range d.view.snapshot.Services {
-		entry := &d.view.snapshot.Services[i]
-		entries[entry.ServiceKey] = entry
-	}
+	entries := d.countedConnections()
 	facts := d.seenFacts(c)
 	all := make([]ServiceStatus, len(c.Services))
 	for i := range c.Services {
@@ -24,13 +20,19 @@ func (d *Director) describeServices(c *config.Config) []ServiceStatus {
 }
 
 func (d *Director) describeService(f Facts, c *config.VirtualService, entry *ipvs.ServiceEntry) ServiceStatus {
+	protocol, address := listensOn(c.IPVS.ServiceKey)
 	status := ServiceStatus{
 		Name:       c.Name,
+		Protocol:   protocol,
+		Address:    address,
+		Mark:       c.IPVS.Mark,
+		Family:     familyName(c.IPVS.Family),
 		Service:    c.IPVS.ServiceKey.String(),
 		Scheduler:  c.IPVS.Scheduler,
 		Forwarding: c.Forwarding.String(),
 		Quorum:     d.describeQuorum(f, c),
 	}
+	_, status.Override = f.Admin.ofService(c)
 	present := d.view.have.Services[c.IPVS.ServiceKey]
 	counts := connections(entry)
 	named := make(Set[netip.AddrPort], len(c.RealServers)+1)
@@ -53,7 +55,7 @@ func (d *Director) describeService(f Facts, c *config.VirtualService, entry *ipv
 	for _, server := range present.RealServers {
 		if !named.Has(server.Address) {
 			draining := RealServerStatus{
-				Address: server.Address.String(), State: stateDraining, Checks: []CheckStatus{},
+				Address: server.Address.String(), State: stateDraining, Checks: []CheckStatus{}, Admin: Enabled,
 			}
 			draining.inKernel(present, counts, server.Address)
 			status.RealServers = append(status.RealServers, draining)
@@ -100,7 +102,8 @@ func (f Facts) describeServer(
 		Told:       shownWeight(told),
 		Checks:     []CheckStatus{},
 	}
-	_, status.Kept = f.Kept[key]
+	status.Admin, status.Override = f.Admin.of(service, server.Address)
+	_, status.Kept = f.kept(service, server)
 	if since, ok := f.Recovered[key]; ok {
 		if until := since.Add(service.SlowStart); f.Now.Before(until) {
 			status.SlowStart = until

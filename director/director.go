@@ -65,6 +65,8 @@ type Options struct {
 	ConfigPath, Version string
 	Kernel              Kernel
 	Network             Network
+	// Meter reads the counters of Traffic; nil is that there are none.
+	Meter Meter
 	// Dial opens the sockets of an instance; vrrp.Dial unless set.
 	Dial   vrrp.DialFunc
 	Memory MemoryFile
@@ -105,9 +107,13 @@ type Director struct {
 	conflicts   *conflicts
 	// refusals are the instances whose VIPs the kernel refuses; for the loop.
 	refusals map[*instance]*refusal
-	// wake is for the loop, look for watchElection.
+	// wake is for the loop, look for watchElection, maintained for
+	// followMaintenance.
 	wake, look chan struct{}
+	maintained chan struct{}
 	reloads    chan reloadRequest
+	// settling is the last reload; the loop changes it, with mu held.
+	settling *reloadWait
 	// questions are run by the loop between two steps.
 	questions chan func()
 	// retired are the hooks of removed instances and groups that are still at
@@ -116,10 +122,15 @@ type Director struct {
 	// hookSlots bounds how many commands of services run at a time.
 	hookSlots chan struct{}
 	names     *resolver
+	// metering has room for who reads metered or writes it.
+	metering chan struct{}
+	metered  metered
 	// evaluating is held by who tells routers what links and trackers mean, and
-	// while a reload changes both. holding orders what is written to Holds.
-	// Either comes before mu.
-	evaluating, holding sync.Mutex
+	// while a reload changes both. holding orders what is written to Holds, ordering
+	// what is written to OverrideFile. Each comes before mu. maintaining is had by who
+	// begins or ends maintenance, and comes before these.
+	evaluating, holding, ordering sync.Mutex
+	maintaining                   turn
 
 	// The loop's own: what it worked out of the configuration, that everything is
 	// to be planned, how long the last look at the kernel took, when it is to be
@@ -127,6 +138,7 @@ type Director struct {
 	// and how often in a row somebody else came between.
 	derived   derived
 	complete  bool
+	reordered []int          // services that orders changed, by their place
 	applied   *config.Config // that Applied was called for
 	first     *reading       // until it was used or is old
 	lookTook  time.Duration
@@ -135,12 +147,16 @@ type Director struct {
 	switchEnd time.Time
 	races     int
 
-	// seen guards view, when real servers recovered whose weight rises, and what
-	// those that tell theirs had before, against who is not the loop.
+	journal journal
+
+	// seen guards view, when real servers recovered whose weight rises, what those
+	// that tell theirs had before, and what operators want, against who is not the
+	// loop.
 	seen       sync.RWMutex
 	view       view
 	recovered  map[ServerKey]time.Time
 	toldBefore map[ServerKey]int
+	admin      Admin
 
 	// mu guards what follows; it is never held during kernel work.
 	mu sync.Mutex
@@ -156,6 +172,13 @@ type Director struct {
 	// again are the instances whose MASTER hooks are to be run again.
 	again     []string
 	standings map[string]*standing
+	// overrides are what was ordered, overridesNew tells that the loop has not seen
+	// them, overrideTrouble why it is not known what was ordered before the start.
+	// holdsOfMaintenance are the instances that are held for maintenance.
+	overrides          overrideSet
+	overridesNew       bool
+	overrideTrouble    string
+	holdsOfMaintenance Set[string]
 	// verdicts are those that changed and are not planned yet.
 	verdicts []healthcheck.Change
 	// relinquished is when each instance last ceased to be MASTER, assumed when
@@ -179,21 +202,24 @@ type Director struct {
 // New returns a director that has not touched anything yet.
 func New(o Options) *Director {
 	d := &Director{
-		Options:   o,
-		started:   time.Now(),
-		wake:      make(chan struct{}, 1),
-		look:      make(chan struct{}, 1),
-		reloads:   make(chan reloadRequest),
-		hookSlots: make(chan struct{}, hookConcurrency),
-		view:      newView(),
-		complete:  true,
-		recovered: map[ServerKey]time.Time{},
-		questions: make(chan func()),
-		instances: map[string]*instance{},
-		refusals:  map[*instance]*refusal{},
-		standings: map[string]*standing{},
-		owned:     Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}},
-		sysctls:   map[string]string{},
+		Options:     o,
+		started:     time.Now(),
+		wake:        make(chan struct{}, 1),
+		look:        make(chan struct{}, 1),
+		maintained:  make(chan struct{}, 1),
+		maintaining: newTurn(),
+		reloads:     make(chan reloadRequest),
+		hookSlots:   make(chan struct{}, hookConcurrency),
+		view:        newView(),
+		complete:    true,
+		recovered:   map[ServerKey]time.Time{},
+		questions:   make(chan func()),
+		metering:    make(chan struct{}, 1),
+		instances:   map[string]*instance{},
+		refusals:    map[*instance]*refusal{},
+		standings:   map[string]*standing{},
+		owned:       Owned{Services: Set[ipvs.ServiceKey]{}, VIPs: Set[netif.Address]{}},
+		sysctls:     map[string]string{},
 
 		relinquished: map[string]time.Time{},
 		assumed:      map[string]time.Time{},
@@ -203,7 +229,7 @@ func New(o Options) *Director {
 	d.Config = nil // or it would stay when another one has taken its place
 	d.status.reload = ReloadStatus{At: d.started, OK: true}
 	d.announcer = newAnnouncer(o.Network.Announce, o.Log)
-	d.conflicts = newConflicts(o.Network, o.Log, d.announcer.again)
+	d.conflicts = newConflicts(o.Network, o.Log, d.happened, d.announcer.again)
 	d.pool = healthcheck.NewPool(o.Config.Checks, d.verdictChanged, d.poolNoticed)
 	d.mayAsk = d.hasPath
 	d.statusOf = func(spec healthcheck.Spec) healthcheck.Status {
@@ -225,6 +251,7 @@ func (d *Director) Run(ctx context.Context) error {
 		d.Log.Warn("starting without a predecessor's state", "err", err)
 	}
 	d.recallHolds()
+	damage := d.recallOverrides()
 	d.names.recall(memory.Hosts)
 	d.names.resolve(ctx, d.file.Names(), firstLookups)
 	d.configure(d.file)
@@ -237,10 +264,15 @@ func (d *Director) Run(ctx context.Context) error {
 		return err
 	}
 	d.first = &reading{first, time.Now()}
+	if damage != nil {
+		d.keepDrained(first, d.config)
+		d.mendOverrides(damage)
+	}
 	if err := d.adopt(memory, first); err != nil {
 		return err
 	}
 
+	d.recordStart(memory)
 	if err := d.serve(ctx, memory, first); err != nil {
 		return err
 	}
@@ -273,6 +305,7 @@ func (d *Director) serve(ctx context.Context, memory Memory, first Snapshot) err
 		return err
 	}
 	helpers.Go(func() { d.watchElection(background) })
+	helpers.Go(func() { d.followMaintenance(background) })
 	d.loop(ctx, background)
 	return d.end(context.Cause(ctx))
 }
@@ -306,10 +339,10 @@ func (d *Director) adopt(memory Memory, first Snapshot) error {
 // take a working server out until it has answered.
 func (d *Director) check(c *config.Config, have State) error {
 	d.pool.SetLimits(c.Checks)
-	if err := d.setChecks(c, have.verdicts(c)); err != nil {
+	if err := d.setChecks(c, have.verdicts(c, d.admin)); err != nil {
 		return err
 	}
-	before := have.toldBefore(c)
+	before := have.toldBefore(c, d.admin)
 	d.seen.Lock()
 	d.toldBefore = before
 	d.seen.Unlock()
@@ -359,6 +392,7 @@ func (d *Director) configure(file *config.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.file, d.config = file, c
+	d.journal.setNode(c.Global.RouterID)
 	d.own(merged(d.owned, OwnedBy(c)))
 	d.changed = true
 }

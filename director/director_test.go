@@ -42,8 +42,12 @@ type node struct {
 	log      *syncBuffer
 	dial     vrrp.DialFunc
 	lookup   LookupFunc
-	cancel   context.CancelCauseFunc
-	ended    chan error
+	// overrides is the OverrideFile.
+	overrides string
+	name      string
+	spread    SpreadFunc
+	cancel    context.CancelCauseFunc
+	ended     chan error
 }
 
 // syncBuffer is a log that can be read while it is written.
@@ -75,7 +79,8 @@ func newNode(t *testing.T, lan *vrrptest.LAN, number byte) *node {
 		t: t, lan: lan, address: c.VRRP[0].Router.Source, config: c, kernel: newModel(),
 		memory: MemoryFile{filepath.Join(directory, "state.json")},
 		holds:  HoldFile{filepath.Join(directory, "lib", "holds.json")}, log: &syncBuffer{},
-		dial: lan.Dial(c.VRRP[0].Router.Source),
+		dial:      lan.Dial(c.VRRP[0].Router.Source),
+		overrides: filepath.Join(directory, "lib", "overrides.json"), name: fmt.Sprint("node", number),
 	}
 }
 
@@ -92,6 +97,7 @@ func (n *node) new() *Director {
 	return New(Options{
 		Config: n.config, Kernel: n.kernel, Network: n.kernel, Dial: n.dial,
 		Memory: n.memory, Holds: n.holds, Lookup: n.lookup, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+		OverrideFile: n.overrides, Node: n.name, Spread: n.spread,
 	})
 }
 

@@ -2,6 +2,7 @@ package director
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -189,12 +190,14 @@ func (d *Director) reportDrift(drift []Op, have State) []DriftStatus {
 	now := describeDrift(old, have, drift, time.Now())
 	for _, drift := range now {
 		if !slices.ContainsFunc(old, drift.same) {
-			d.Log.Warn("somebody else changed the kernel, left alone", "found", drift.Found, "would_repair", drift.Op)
+			d.happened(slog.LevelWarn, "somebody else changed the kernel, left alone", driftEvent(drift, false),
+				"found", drift.Found, "would_repair", drift.Op)
 		}
 	}
 	for _, drift := range old {
 		if !slices.ContainsFunc(now, drift.same) {
-			d.Log.Info("no longer otherwise than left", "was", drift.Found, "would_have_repaired", drift.Op)
+			d.happened(slog.LevelInfo, "no longer otherwise than left", driftEvent(drift, true),
+				"was", drift.Found, "would_have_repaired", drift.Op)
 		}
 	}
 	return now

@@ -9,6 +9,7 @@ import (
 
 // end gives up what this node holds, or leaves it to a successor.
 func (d *Director) end(cause error) error {
+	d.recordStop(cause)
 	if errors.Is(cause, ErrHandOver) {
 		return d.handOver()
 	}

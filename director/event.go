@@ -1,9 +1,6 @@
 package director
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // Event is something that happened, as told to people and programs. As JSON its
 // fields are only ever added to.
@@ -12,7 +9,7 @@ type Event struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
 	Kind EventKind `json:"kind"`
-	// Severity is "info", "warning" or "error".
+	// Severity is SeverityInfo, SeverityWarning or SeverityError.
 	Severity string `json:"severity"`
 	// Node is the node's router_id.
 	Node string `json:"node"`
@@ -22,6 +19,9 @@ type Event struct {
 	Service  string `json:"service,omitempty"`
 	Server   string `json:"server,omitempty"`
 	Tracker  string `json:"tracker,omitempty"`
+	// Addresses are the kernel's virtual services of Service's name, in file order:
+	// "tcp 192.0.2.100:25", "fwmark 7".
+	Addresses []string `json:"addresses,omitempty"`
 	// From and To are states in lower case, as in Status.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
@@ -64,6 +64,13 @@ const (
 	EventNodeDiffers     EventKind = "node.differs" // another configuration or version
 )
 
+// The severities, the least first.
+const (
+	SeverityInfo    = "info"
+	SeverityWarning = "warning" // somebody should look when there is time
+	SeverityError   = "error"   // something does not work
+)
+
 // EventKinds are all of them.
 func EventKinds() []EventKind {
 	return []EventKind{
@@ -73,20 +80,4 @@ func EventKinds() []EventKind {
 		EventKernelFailed, EventKernelRecovered, EventOverride, EventOverrideEnded,
 		EventNodeUp, EventNodeDown, EventNodeDiffers,
 	}
-}
-
-// Record makes an event of what happened outside the director: its Seq, At (unless
-// set) and Node are filled in. It does not block.
-func (d *Director) Record(_ Event) {}
-
-// Events are the last events, at most 1,000, with Seq greater than after, the oldest
-// first.
-func (d *Director) Events(after uint64) []Event { return nil }
-
-// FollowEvents hands over the events with Seq greater than after, and then each
-// further one, in order, until ctx ends or deliver fails, whose error it returns. A
-// reader that is too slow for the last 1,000 misses some, which Seq tells.
-func (d *Director) FollowEvents(ctx context.Context, after uint64, deliver func([]Event) error) error {
-	<-ctx.Done()
-	return context.Cause(ctx)
 }

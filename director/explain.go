@@ -42,6 +42,9 @@ type ServerExplanation struct {
 	SorryServer string `json:"sorry_server,omitempty"`
 	Sorry       bool   `json:"sorry_server_needed,omitempty"`
 	SorryBeside bool   `json:"sorry_server_beside,omitempty"`
+	// Admin and Override are as in RealServerStatus.
+	Admin    AdminState `json:"admin"`
+	Override *Override  `json:"override,omitempty"`
 	// Places are the virtual services of the name, each with its weight.
 	Places []PlaceExplanation `json:"places"`
 }
@@ -53,6 +56,9 @@ type WeightExplanation struct {
 	// place in Checks of the one that told it; nil if there is none.
 	Told   *int `json:"told_weight,omitempty"`
 	ToldBy *int `json:"told_by,omitempty"`
+	// Ordered is the weight that an operator ordered, which counts in place of both;
+	// nil if there is none.
+	Ordered *int `json:"ordered_weight,omitempty"`
 	// Kept says that Up is what it had before, until the check by which it may tell
 	// another has answered.
 	Kept bool `json:"kept,omitempty"`

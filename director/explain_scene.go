@@ -18,11 +18,16 @@ func (d *Director) Explain(asked, service string) (Explanation, error) {
 	c := d.currentConfig()
 	d.seen.RLock()
 	defer d.seen.RUnlock()
+	return d.scene(c).explain(asked, service)
+}
+
+// scene is what there is to explain by. It needs d.seen, also while it is used.
+func (d *Director) scene(c *config.Config) scene {
 	return scene{
 		facts: d.seenFacts(c), have: d.view.have, snapshot: d.view.snapshot,
 		ask: d.checkStatus, history: d.pool.History, next: d.pool.NextProbe, notices: d.pool.Notices(),
 		quorum: d.describeQuorum,
-	}.explain(asked, service)
+	}
 }
 
 // scene is what an Explanation is made from.
@@ -42,24 +47,41 @@ func (s scene) explain(asked, service string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, err
 	}
+	return s.explanation(asked, meant), nil
+}
+
+// explanation explains the members that were asked for by the name.
+func (s scene) explanation(asked string, meant []member) Explanation {
 	e := Explanation{
 		Schema: "lvsd.explain/1", At: s.facts.Now, Asked: asked,
 		CheckNotices: describeCheckNotices(s.notices), Servers: []ServerExplanation{},
 	}
+	e.Servers = append(e.Servers, s.servers(meant)...)
+	return e
+}
+
+// service explains all real servers of the virtual services of the name.
+func (s scene) service(name string) []ServerExplanation {
+	return s.servers(slices.DeleteFunc(s.members(), func(m member) bool { return m.service.Name != name }))
+}
+
+// servers explains the members.
+func (s scene) servers(meant []member) []ServerExplanation {
+	var all []ServerExplanation
 	users := s.usersOf(meant)
 	for _, m := range meant {
 		explained := s.server(m, users)
 		// Services of one name are one service on several addresses and ports.
-		same := slices.IndexFunc(e.Servers, func(other ServerExplanation) bool {
+		same := slices.IndexFunc(all, func(other ServerExplanation) bool {
 			return other.Service == explained.Service && other.Address == explained.Address && other.State == explained.State
 		})
 		if same >= 0 {
-			e.Servers[same].Places = append(e.Servers[same].Places, explained.Places...)
+			all[same].Places = append(all[same].Places, explained.Places...)
 			continue
 		}
-		e.Servers = append(e.Servers, explained)
+		all = append(all, explained)
 	}
-	return e, nil
+	return all
 }
 
 // server explains one real server of one virtual service.
@@ -68,6 +90,7 @@ func (s scene) server(m member, users map[healthcheck.Spec][]CheckUser) ServerEx
 		Service: m.service.Name, Address: m.address.String(), State: stateDraining, Because: -1,
 		Checks: []CheckExplanation{}, Quorum: s.quorum(s.facts, m.service),
 		Removed: m.service.OnFailure == config.Remove, Places: []PlaceExplanation{s.place(m)},
+		Admin: Enabled,
 	}
 	if sorry := m.service.Sorry; sorry != nil {
 		e.SorryServer, e.SorryBeside = sorry.Address.String(), sorry.Mode == config.SorryBeside
@@ -80,6 +103,7 @@ func (s scene) server(m member, users map[healthcheck.Spec][]CheckUser) ServerEx
 	e.Host, e.State, e.Since = m.server.Host, v.State.String(), v.Since()
 	e.AnyCheck, e.Because = m.server.AnyCheck, v.By
 	e.Weight = s.weight(m)
+	e.Admin, e.Override = s.facts.Admin.of(m.service, m.address)
 	for _, spec := range m.server.Checks {
 		e.Checks = append(e.Checks, s.check(spec, m.others(users[spec])))
 	}
@@ -103,7 +127,8 @@ func (s scene) weight(m member) WeightExplanation {
 	if told.Known {
 		w.ToldBy = &by
 	}
-	_, w.Kept = f.Kept[serverKey(m.service, m.address)]
+	w.Ordered = f.Admin.weight(m.service, m.address)
+	_, w.Kept = f.kept(m.service, m.server)
 	if _, elapsed, on := f.rampOf(m.service, m.server); on && elapsed < m.service.SlowStart {
 		w.RisingSince = f.Now.Add(-elapsed)
 		w.RisingUntil = w.RisingSince.Add(m.service.SlowStart)

@@ -160,6 +160,14 @@ func (s *stage) tells(weight int) {
 	s.results[spec] = s.earlier(status.Last, 10*time.Second, 3)
 }
 
+// ordered makes overrides of an hour ago stand.
+func (s *stage) ordered(overrides ...Override) {
+	for i := range overrides {
+		overrides[i].Node, overrides[i].At = "relay1", midday.Add(-time.Hour)
+	}
+	s.facts.Admin = adminOf(setOf(overrides...), midday)
+}
+
 // TestExplain compares with what package main's golden texts are made from.
 func TestExplain(t *testing.T) {
 	for name, set := range map[string]func(s *stage){
@@ -236,6 +244,20 @@ func TestExplain(t *testing.T) {
 			s.statuses[spec] = healthcheck.Status{Verdict: healthcheck.Verdict{Up: true, Inherited: true}, Since: midday.Add(-time.Second)}
 			delete(s.results, spec)
 			s.facts.Kept[serverKey(s.service(), s.server().Address)] = 12
+		},
+		"drain-ordered": func(s *stage) {
+			s.ordered(Override{
+				Target: relay1, State: Drain, Reason: "kernel upgrade", By: "root on relay1", Until: midday.Add(time.Hour),
+			})
+		},
+		"weight-ordered":   func(s *stage) { s.tells(30); s.ordered(Override{Target: relay1, Weight: weighs(5)}) },
+		"service-disabled": func(s *stage) { s.ordered(Override{Target: Target{Service: "smtp"}, State: Disabled, By: "root"}) },
+		"maintenance-down": func(s *stage) {
+			s.ordered(
+				Override{Target: Target{Node: "relay1"}, Addresses: []netip.Addr{s.server().Address.Addr()}, State: Drain, By: "root"},
+				Override{Target: relay1, Weight: weighs(5)},
+			)
+			s.fails(s.server().Checks[0], result(time.Second, probe.L4CON, "connect: connection refused", ""), 4, true)
 		},
 		"weight-checks": func(s *stage) {
 			s.server().Weight = 20

@@ -30,6 +30,7 @@ func (d *Director) partFacts(services []config.VirtualService) Facts {
 	f := Facts{
 		Config: &part, Now: time.Now(), Recovered: d.recovered, Draining: d.view.draining,
 		Up: d.isCheckUp, Told: d.told, Kept: keptWeights(d.toldBefore, services, d.checkStatus),
+		Admin:   d.admin,
 		Quorate: make(map[string]bool, len(services)),
 	}
 	d.mu.Lock()
@@ -48,6 +49,7 @@ func (d *Director) seenFacts(c *config.Config) Facts {
 	f := Facts{
 		Config: c, Now: time.Now(), Recovered: d.recovered,
 		Up: d.isCheckUp, Told: d.told, Kept: keptWeights(d.toldBefore, c.Services, d.checkStatus),
+		Admin:   d.admin,
 		Quorate: map[string]bool{},
 	}
 	d.mu.Lock()

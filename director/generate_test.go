@@ -377,6 +377,7 @@ func drawFacts(t *rapid.T, c *config.Config) Facts {
 		Roles: map[string]vrrp.Role{}, Quorate: map[string]bool{}, Relinquished: map[string]time.Time{},
 		Assumed:   map[string]time.Time{},
 		Recovered: map[ServerKey]time.Time{}, Kept: map[ServerKey]int{}, Sysctls: map[string]string{},
+		Admin:    adminOf(setOf(drawOverrides(t)...), noon),
 		Stopping: rapid.IntRange(0, 4).Draw(t, "stopping") == 0,
 	}
 	up, told := map[healthcheck.Spec]bool{}, map[healthcheck.Spec]probe.Weight{}

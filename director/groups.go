@@ -2,7 +2,10 @@ package director
 
 import (
 	"context"
+	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
@@ -76,9 +79,18 @@ func (d *Director) meetingOf(c *config.Config, instance string) *vrrp.SyncGroup 
 // another role. The transitions are those that the members' hooks were just
 // told.
 func (d *Director) notifyGroups(transitions []vrrp.Transition) {
+	for _, e := range d.agreements(transitions) {
+		d.happened(slog.LevelInfo, "sync group is "+strings.ToUpper(e.To), e, "group", e.Group, "from", e.From)
+	}
+}
+
+// agreements hands what groups have agreed on to their hooks, and returns it.
+func (d *Director) agreements(transitions []vrrp.Transition) []Event {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, g := range d.groups {
+	var events []Event
+	for _, name := range slices.Sorted(maps.Keys(d.groups)) {
+		g := d.groups[name]
 		role, agreed := d.agreed(g)
 		g.mixed = !agreed
 		if !agreed || role == g.role {
@@ -86,8 +98,11 @@ func (d *Director) notifyGroups(transitions []vrrp.Transition) {
 		}
 		previous := g.role
 		g.role, g.since = role, time.Now()
-		g.hooks.runner.Notify(d.groupEvent(g, previous, whyOf(g, transitions)))
+		why := whyOf(g, transitions)
+		g.hooks.runner.Notify(d.groupEvent(g, previous, why))
+		events = append(events, agreementEvent(name, previous, role, why))
 	}
+	return events
 }
 
 // agreed returns the role that all members are known to have. It needs d.mu.

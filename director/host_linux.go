@@ -20,6 +20,7 @@ type Host struct {
 	announcer *netif.Announcer
 	tree      sysctl.Tree
 	table     table
+	meter     meter
 	rules     *ruleset
 	tunnels   tunnelling
 	// routing tells to look for virtual routes and rules: there are some, or
@@ -65,7 +66,7 @@ func (h *Host) Prepare(c *config.Config) error {
 // Close closes what was opened.
 func (h *Host) Close() error {
 	h.network.Close()
-	return errors.Join(h.announcer.Close(), h.table.close())
+	return errors.Join(h.announcer.Close(), h.table.close(), h.meter.close())
 }
 
 // Read implements Kernel.

@@ -11,8 +11,9 @@ import (
 // or a check that a reload replaces, set them. A real server that is not there
 // tells nothing. One that serves proves that its checks pass, or with AnyCheck
 // that one of them does; weight 0 has other reasons than a failure, and counts
-// as one only where nothing proves otherwise.
-func (s State) verdicts(c *config.Config) map[healthcheck.Spec]bool {
+// as one only where nothing proves otherwise. What operators have taken out, or
+// given weight 0, tells nothing.
+func (s State) verdicts(c *config.Config, admin Admin) map[healthcheck.Spec]bool {
 	proven, guessed := map[healthcheck.Spec]bool{}, map[healthcheck.Spec]bool{}
 	for i := range c.Services {
 		service := &c.Services[i]
@@ -20,7 +21,7 @@ func (s State) verdicts(c *config.Config) map[healthcheck.Spec]bool {
 		for j := range service.RealServers {
 			server := &service.RealServers[j]
 			destination, there := present.realServer(server.Address)
-			if !there || server.Weight == 0 && !tellsAny(server) {
+			if !there || admin.silences(service, server) {
 				continue
 			}
 			up := serves(service, server, destination.Weight)
@@ -36,6 +37,17 @@ func (s State) verdicts(c *config.Config) map[healthcheck.Spec]bool {
 	}
 	maps.Copy(guessed, proven)
 	return guessed
+}
+
+// silences reports whether the real server has weight 0 because somebody wants it so.
+func (a Admin) silences(service *config.VirtualService, server *config.RealServer) bool {
+	if state, _ := a.of(service, server.Address); state != Enabled {
+		return true
+	}
+	if ordered := a.weight(service, server.Address); ordered != nil {
+		return *ordered == 0
+	}
+	return server.Weight == 0 && !tellsAny(server)
 }
 
 // serves reports whether a real server that the kernel has with this weight was

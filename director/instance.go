@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -230,9 +231,8 @@ func (d *Director) takeTransitions() (transitions []vrrp.Transition, again []str
 }
 
 func (d *Director) logTransition(t vrrp.Transition) {
-	d.Log.Info("Entering "+t.To.String()+" STATE",
-		"instance", t.Name, "vrid", t.VRID, "interface", t.Interface,
-		"from", t.From, "priority", t.Priority, "reason", t.Why())
+	d.happened(slog.LevelInfo, "Entering "+t.To.String()+" STATE", transitionEvent(t),
+		"instance", t.Name, "vrid", t.VRID, "interface", t.Interface, "from", t.From, "priority", t.Priority)
 }
 
 // currentInstances returns the instances by name.

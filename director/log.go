@@ -22,6 +22,9 @@ func (d *Director) logRepaired(done []Op, have State) {
 	d.logOps(slog.LevelWarn, "repaired what somebody else changed", done, func(op Op) []any {
 		return []any{"found", found(have, op), "op", op.String()}
 	})
+	if len(done) > 0 {
+		d.Record(repairEvent(done, have))
+	}
 }
 
 // logOps tells of the first operations one by one and of the rest by their number,

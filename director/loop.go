@@ -48,7 +48,7 @@ func (d *Director) loop(ctx, background context.Context) {
 
 // wakeAt is when the loop has work although nothing happens.
 func (d *Director) wakeAt() time.Time {
-	return sooner(sooner(d.readAt, d.riseAt), d.switchEnd)
+	return sooner(sooner(d.readAt, d.admin.until), sooner(d.riseAt, d.switchEnd))
 }
 
 // step handles the transitions that are waiting, brings the kernel to the
@@ -73,6 +73,7 @@ func (d *Director) step(ctx context.Context, stopping bool) error {
 // where only verdicts changed.
 func (d *Director) bring(ctx context.Context, stopping bool) error {
 	now := time.Now()
+	d.reordered = append(d.reordered, d.enact()...)
 	changed, stale := d.takeReasons()
 	if stale {
 		d.first = nil
@@ -92,6 +93,7 @@ func (d *Director) bring(ctx context.Context, stopping bool) error {
 		return err
 	}
 	err := d.reconcile(ctx, d.complete, stopping)
+	d.judgeReload(err)
 	d.complete = err != nil
 	// From the time before the plan: what ends while it is carried out must not be
 	// missed.
@@ -134,14 +136,15 @@ func (d *Director) takeReasons() (changed, stale bool) {
 	return changed, stale
 }
 
-// takeVerdicts returns the services that verdicts changed for, by their place in
-// the configuration.
+// takeVerdicts returns the services that verdicts or orders changed for, by their
+// place in the configuration.
 func (d *Director) takeVerdicts() []int {
 	d.mu.Lock()
 	changes := d.verdicts
 	d.verdicts = nil
 	d.mu.Unlock()
-	touched := Set[int]{}
+	touched := SetOf(d.reordered...)
+	d.reordered = nil
 	for _, change := range changes {
 		for n, server := range d.derived.checks.servers(change.Spec) {
 			touched.Add(n)

@@ -29,6 +29,7 @@ func (d *Director) logNotices() {
 	d.notices = nil
 	d.mu.Unlock()
 	for _, n := range notices {
+		d.Record(n.event())
 		arguments := []any{"kind", n.Kind, "instance", n.instance, "peer", n.Peer, "detail", n.Detail}
 		if n.over {
 			d.Log.Info("VRRP notice is over", append(arguments,

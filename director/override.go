@@ -95,36 +95,6 @@ var (
 // and which not, when all have answered or ctx ends.
 type SpreadFunc func(ctx context.Context, overrides []Override) (told []string, untold map[string]string)
 
-// Order makes an override, writes it down, applies it and tells the other nodes. The
-// error is ErrUnknownService, ErrUnknownServer (both with the nearest), ErrBadOrder,
-// or that it could not be written down; then nothing changed.
-func (d *Director) Order(_ context.Context, _ Order) (Spread, error) {
-	return Spread{}, errors.ErrUnsupported
-}
-
-// Clear takes an override back. The errors are Order's; to clear what is not ordered
-// is none.
-func (d *Director) Clear(_ context.Context, _ Target, _ string) (Spread, error) {
-	return Spread{}, errors.ErrUnsupported
-}
-
-// Overrides are those that stand and those that are cleared, sorted by Target.
-func (d *Director) Overrides() []Override { return nil }
-
-// Merge takes in the overrides of another node and reports whether that changed
-// anything.
-func (d *Director) Merge(_ context.Context, _ []Override) (changed bool, err error) {
-	return false, errors.ErrUnsupported
-}
-
-// Maintenance drains this node's real servers on every node, then gives up
-// mastership of its instances and holds them; off, it undoes that in the reverse
-// order. It returns when the other nodes have answered and another one is MASTER of
-// each instance; with an error, what was done up to there stands.
-func (d *Director) Maintenance(_ context.Context, _ MaintenanceOrder) (Spread, error) {
-	return Spread{}, errors.ErrUnsupported
-}
-
 // MaintenanceOrder asks for maintenance of this node, or for its end.
 type MaintenanceOrder struct {
 	On     bool          `json:"on"`
@@ -132,14 +102,3 @@ type MaintenanceOrder struct {
 	By     string        `json:"by,omitempty"`
 	For    time.Duration `json:"for_ns,omitempty"`
 }
-
-// CheckNow has the checks of the real server ask at once, in the named service or, with
-// an empty name, in all, and waits for the answers. The server is named as for Explain;
-// an empty one is all servers of the service. The errors are Explain's, or that ctx
-// ended first.
-func (d *Director) CheckNow(_ context.Context, _, _ string) (Explanation, error) {
-	return Explanation{}, errors.ErrUnsupported
-}
-
-// Report is what this node tells the others of itself.
-func (d *Director) Report() NodeReport { return NodeReport{} }

@@ -27,6 +27,8 @@ type Facts struct {
 	// Kept are the weights of real servers that stand until the checks by which
 	// those tell theirs have answered.
 	Kept map[ServerKey]int
+	// Admin is what operators want of the real servers and services.
+	Admin Admin
 	// Draining are real servers that the configuration no longer names but that
 	// still have connections.
 	Draining map[ipvs.ServiceKey]map[netip.AddrPort]ipvs.Destination

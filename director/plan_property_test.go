@@ -107,8 +107,8 @@ func TestPlanChangesOnlyWhenItSays(t *testing.T) {
 	})
 }
 
-// TestPlanServesWhatIsUp: without a sorry server whatever is up serves, with one
-// somebody does if anything can.
+// TestPlanServesWhatIsUp: without a sorry server whatever is up serves, unless an
+// operator has taken it out; with one somebody does if anything can.
 func TestPlanServesWhatIsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawConfig(t)
@@ -122,7 +122,7 @@ func TestPlanServesWhatIsUp(t *testing.T) {
 			some, quorate := false, f.tally(&s).Quorate
 			for i := range s.RealServers {
 				server := &s.RealServers[i]
-				up := f.isUp(server) && f.upWeight(&s, server) > 0
+				up := f.isAvailable(&s, server) && f.upWeight(&s, server) > 0
 				some = some || up
 				if _, there := serving[server.Address.String()]; up && quorate && !there {
 					t.Fatalf("%v is up and not in %v", server.Address, planned)

@@ -9,7 +9,9 @@ import (
 func planServices(want State, f Facts) {
 	for i := range f.Config.Services {
 		service := &f.Config.Services[i]
-		want.Services[service.IPVS.ServiceKey] = planService(f, *service)
+		if f.serves(service) {
+			want.Services[service.IPVS.ServiceKey] = planService(f, *service)
+		}
 		for _, mark := range service.Marks {
 			want.Marks.Add(mark)
 		}
@@ -17,8 +19,18 @@ func planServices(want State, f Facts) {
 	}
 }
 
+// serves reports whether the virtual service is to be in the kernel. Its firewall
+// rules stand without it too: what they mark or translate is IPVS's.
+func (f Facts) serves(s *config.VirtualService) bool {
+	state, _ := f.Admin.ofService(s)
+	return state != Disabled
+}
+
 // planService returns one virtual service as it should be. Of the facts it
 // takes only what concerns this service.
+//
+// What operators want goes before health: a real server that is disabled is not
+// there, one that is drained has weight 0 and stays, whatever OnFailure says.
 //
 // Real servers that are up serve; the others have weight 0 or are not there, as
 // OnFailure says. Below the quorum the sorry server comes, and those that are up
@@ -43,7 +55,10 @@ func planService(f Facts, s config.VirtualService) Service {
 			Upper:      server.Upper,
 			Lower:      server.Lower,
 		}
-		switch {
+		switch admin, _ := f.Admin.of(&s, server.Address); {
+		case admin == Disabled:
+			continue
+		case admin == Drain:
 		case !replaced && f.isUp(server):
 			destination.Weight = f.weight(&s, server)
 		case s.OnFailure == config.Remove:

@@ -115,6 +115,7 @@ func (d *Director) ask(ctx context.Context, f func()) error {
 func (d *Director) lend(t *twin) {
 	t.names.recall(d.names.answers())
 	maps.Copy(t.recovered, d.recovered)
+	t.setAdmin(d.admin)
 	if reportsDrift(t.file) {
 		t.view.expected, t.view.left = d.view.expected.Clone(), d.view.left
 	}
@@ -150,6 +151,8 @@ type Start struct {
 	// Memory and Holds are the files that a predecessor left.
 	Memory MemoryFile
 	Holds  HoldFile
+	// OverrideFile is as in Options.
+	OverrideFile string
 	// Health is where verdicts come from, HealthKernel unless set.
 	Health Health
 	// Roles are assumed; an instance that is not in it goes on as MASTER where a
@@ -168,8 +171,11 @@ func (s *Start) Preview(ctx context.Context) (Preview, error) {
 	if err != nil {
 		memory = Memory{} // as a daemon that starts
 	}
-	s.twin = newTwin(Options{Config: s.Config, Kernel: s.Kernel, Memory: s.Memory, Holds: s.Holds, Lookup: s.Lookup})
+	s.twin = newTwin(Options{
+		Config: s.Config, Kernel: s.Kernel, Memory: s.Memory, Holds: s.Holds, Lookup: s.Lookup, OverrideFile: s.OverrideFile,
+	})
 	s.twin.recallHolds()
+	damage := s.twin.recallOverrides()
 	s.twin.names.recall(memory.Hosts)
 	s.twin.names.resolve(ctx, s.Config.Names(), firstLookups)
 	s.twin.configure(s.Config)
@@ -178,6 +184,9 @@ func (s *Start) Preview(ctx context.Context) (Preview, error) {
 	first, err := s.twin.read(ctx)
 	if err != nil {
 		return Preview{}, err
+	}
+	if damage != nil {
+		s.twin.keepDrained(first, s.twin.config)
 	}
 	if err := s.twin.adopt(memory, first); err != nil {
 		return Preview{}, err

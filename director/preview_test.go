@@ -26,7 +26,7 @@ import (
 
 // starting is a Start from the node's files and kernel.
 func (n *node) starting() *Start {
-	return &Start{Config: n.config, Kernel: n.kernel, Memory: n.memory, Holds: n.holds}
+	return &Start{Config: n.config, Kernel: n.kernel, Memory: n.memory, Holds: n.holds, OverrideFile: n.overrides}
 }
 
 // wantPreview checks that what was foreseen is what was done since.
@@ -141,6 +141,43 @@ func TestPreviewOfAStartIsTheFirstStep(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPreviewKnowsWhatWasOrdered: at a start from the file, also from a damaged one,
+// and at a reload.
+func TestPreviewKnowsWhatWasOrdered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		ordered := orders{Overrides: []Override{{Target: relay1, State: Drain, Node: "node1", At: time.Now().UTC()}}}
+		if err := overrideFile(n.overrides).save(ordered); err != nil {
+			t.Fatal(err)
+		}
+		for _, damage := range []string{"", "{"} {
+			if damage != "" {
+				if err := os.WriteFile(n.overrides, []byte(damage), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := n.previewed(n.starting().Preview)
+			n.start()
+			n.wantPreview(p)
+			n.wantWeights(0, 1)
+			n.stop(ErrHandOver)
+		}
+		n.start()
+		n.order(Order{Target: relay2, State: Disabled})
+		heavier := *n.config
+		heavier.Services = slices.Clone(heavier.Services)
+		heavier.Services[0].RealServers = slices.Clone(heavier.Services[0].RealServers)
+		for i := range heavier.Services[0].RealServers {
+			heavier.Services[0].RealServers[i].Weight = 7
+		}
+		p := n.previewed(func(ctx context.Context) (Preview, error) { return n.director.Preview(ctx, n.kernel, &heavier) })
+		if !p.Empty() {
+			t.Errorf("foreseen: %q", commandsOf(p.Changes))
+		}
+		n.stop(context.Canceled)
+	})
 }
 
 // TestPreviewOfAResumption: where a daemon would go on as MASTER, that is

@@ -89,7 +89,9 @@ func servicesOnly(f Facts) map[ipvs.ServiceKey]Service {
 	planned := make(map[ipvs.ServiceKey]Service, len(f.Config.Services))
 	for i := range f.Config.Services {
 		service := &f.Config.Services[i]
-		planned[service.IPVS.ServiceKey] = planService(f, *service)
+		if f.serves(service) {
+			planned[service.IPVS.ServiceKey] = planService(f, *service)
+		}
 	}
 	return planned
 }

@@ -18,14 +18,15 @@ type tally struct {
 // A weight is the one that the real server tells, or the configured one, with
 // what the service's weight checks add or take away, as keepalived counts it: a
 // server that is up with weight 0 counts for nothing. Slow start does not lessen
-// it, or a service would lose its quorum by a recovery.
+// it, or a service would lose its quorum by a recovery. What operators have taken
+// out counts for nothing.
 func (f Facts) tally(s *config.VirtualService) tally {
 	t := tally{Needed: max(s.Quorum.Weight, 1)}
 	all := 0
 	for i := range s.RealServers {
 		server := &s.RealServers[i]
 		all += server.Weight
-		if f.isUp(server) {
+		if f.isAvailable(s, server) {
 			t.Up += f.upWeight(s, server)
 		}
 	}

@@ -217,6 +217,7 @@ func (d *Director) observe(record func(*observation)) {
 		} else {
 			d.Log.Info("the kernel is as planned again")
 		}
+		d.recordKernel(old.err, now.err)
 	}
 	for _, foreign := range now.foreign {
 		if !slices.Contains(old.foreign, foreign) {

@@ -2,6 +2,7 @@ package director
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -74,6 +75,12 @@ func (d *Director) refuse(i *instance, vip netif.Address, err error, now time.Ti
 	}
 	r.tries++
 	if r.tries < refusedTries || now.Sub(r.since) < refusedTime {
+		return
+	}
+	if d.isSettling() && d.settling.worked.Has(i.config.Router.Name) {
+		// A new file brought it: the one before is gone back to, and mastership kept.
+		d.resolve(fmt.Errorf("instance %q: %s cannot be added: %w", i.config.Router.Name, vip.Addr, err))
+		d.forgive(i)
 		return
 	}
 	r.fault = now

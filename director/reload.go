@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
@@ -12,15 +13,30 @@ import (
 // reloadRequest asks the loop to go over to another configuration.
 type reloadRequest struct {
 	config *config.Config
-	done   chan error
+	// cause is why the one before is gone back to; nil otherwise.
+	cause error
+	done  chan error
 }
 
 // Reload goes over to another valid configuration and returns when the routers,
-// checks and ownership are the new ones; the kernel follows at once. Only what
-// differs changes: an instance keeps its role and a check its history.
+// checks and ownership are the new ones; the kernel follows at once, which Settle
+// waits for. Only what differs changes: an instance keeps its role and a check its
+// history. After an error all is as it was before.
 func (d *Director) Reload(ctx context.Context, c *config.Config) error {
+	return d.goOver(ctx, c, nil)
+}
+
+// RollBack is Reload of the configuration that was in force before. Cause is why, for
+// the status and the event.
+func (d *Director) RollBack(ctx context.Context, c *config.Config, cause error) error {
+	return d.goOver(ctx, c, cause)
+}
+
+func (d *Director) goOver(ctx context.Context, c *config.Config, cause error) error {
 	d.names.resolve(ctx, c.Names(), firstLookups)
-	request := reloadRequest{config: c, done: make(chan error, 1)}
+	// A copy, so that one that was in force before is another one.
+	own := *c
+	request := reloadRequest{config: &own, cause: cause, done: make(chan error, 1)}
 	select {
 	case d.reloads <- request:
 	case <-ctx.Done():
@@ -34,21 +50,40 @@ func (d *Director) ReloadFailed(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.status.reload = ReloadStatus{At: time.Now(), Error: err.Error()}
+	d.Record(refusedEvent(err))
 }
 
-// apply goes over to the configuration of the request, in the loop's goroutine,
-// or changes nothing if the kernel cannot do what it needs.
+// apply goes over to the configuration of the request, in the loop's goroutine, or
+// back again if that fails. If the kernel cannot do what it needs, nothing changes.
 func (d *Director) apply(background context.Context, request reloadRequest) {
-	if err := d.Kernel.Prepare(d.addressed(request.config)); err != nil {
+	if err := d.Kernel.Prepare(d.addressed(request.config)); err != nil && request.cause == nil {
 		request.done <- err
 		return
 	}
+	before, worked := d.file, d.working()
+	d.settleAnew(worked)
 	err := d.replace(background, request.config)
-
-	d.mu.Lock()
-	d.status.reload = ReloadStatus{At: time.Now(), OK: err == nil, Error: errorText(err)}
-	d.mu.Unlock()
+	if err != nil && request.cause == nil {
+		own := *before
+		d.resolve(err)
+		d.settleAnew(worked)
+		err = errors.Join(err, d.replace(background, &own))
+	}
+	d.noteReload(err, request.cause)
 	request.done <- err
+}
+
+// noteReload records how going over to a configuration ended.
+func (d *Director) noteReload(err, cause error) {
+	d.mu.Lock()
+	d.status.reload = ReloadStatus{At: time.Now(), OK: err == nil && cause == nil, Error: errorText(errors.Join(cause, err))}
+	d.mu.Unlock()
+	switch {
+	case cause != nil:
+		d.Record(rolledBackEvent(cause))
+	case err == nil:
+		d.recordReload()
+	}
 }
 
 // replace goes over to a configuration as read. What links and trackers mean is
@@ -135,6 +170,11 @@ func (d *Director) reconfigure(i *instance, next config.VRRP) error {
 		return err
 	}
 	i.router.SetGroup(d.meetingOf(d.currentConfig(), next.Router.Name))
+	if !slices.Equal(next.VIPs, i.config.VIPs) {
+		// What the kernel refused may be gone.
+		d.forgive(i)
+		i.router.ClearFault(causeVIP)
+	}
 	d.mu.Lock()
 	if next.Router.Priority != i.config.Router.Priority {
 		i.override = 0

@@ -92,7 +92,7 @@ func TestReloadSeedsChangedChecks(t *testing.T) {
 	added.Checks = append(added.Checks, checkOf(added))
 	next.Services[0].RealServers = append(next.Services[0].RealServers, added)
 
-	up := have.verdicts(next)
+	up := have.verdicts(next, Admin{})
 	servers := next.Services[0].RealServers
 	if !up[servers[0].Checks[0]] {
 		t.Error("a server in rotation must stay there while its new check is unanswered")

@@ -2,7 +2,6 @@ package director
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -22,7 +21,10 @@ type standing struct {
 	quorate, known bool
 	since          time.Time
 	tally          tally
-	// up holds what the hooks know of each real server; nil without hooks.
+	// keys are the kernel's virtual services of the name, in file order.
+	keys []ipvs.ServiceKey
+	// up holds what was told last of each real server that has answered, to the
+	// hooks and as events.
 	up map[netip.AddrPort]bool
 	// hooks are nil where none are configured. They are for the loop.
 	hooks *hooks
@@ -34,15 +36,19 @@ func (d *Director) setStandings(background context.Context, c *config.Config) {
 	next := make(map[string]*standing, len(c.Services))
 	for i := range c.Services {
 		wanted := &c.Services[i]
-		if next[wanted.Name] != nil {
-			continue // another address of the same one
+		if s := next[wanted.Name]; s != nil { // another address of the same one
+			d.mu.Lock()
+			s.keys = append(s.keys, wanted.IPVS.ServiceKey)
+			d.mu.Unlock()
+			continue
 		}
 		d.mu.Lock()
 		s := d.standings[wanted.Name]
 		if s == nil {
 			s = &standing{since: time.Now()}
 		}
-		s.config = *wanted
+		s.config, s.keys = *wanted, []ipvs.ServiceKey{wanted.IPVS.ServiceKey}
+		s.knowServers(d.view.have, d.admin)
 		d.mu.Unlock()
 		d.setServiceHooks(background, s)
 		next[wanted.Name] = s
@@ -68,17 +74,31 @@ func (d *Director) setServiceHooks(background context.Context, s *standing) {
 	defer d.mu.Unlock()
 	if s.hooks == nil {
 		s.hooks = d.newServiceHooks(background, wanted)
-		s.up = knownServers(s.config, d.view.have)
 	}
 	s.hooks.reconfigure(wanted)
 }
 
-// knownServers are the real servers as the weights in the kernel tell of them.
-func knownServers(c config.VirtualService, have State) map[netip.AddrPort]bool {
+// knowServers forgets the real servers that are gone. At first it takes what the
+// kernel says as told. It needs Director.mu.
+func (s *standing) knowServers(have State, admin Admin) {
+	if s.up == nil {
+		s.up = knownServers(s.config, have, admin)
+		return
+	}
+	there := make(Set[netip.AddrPort], len(s.config.RealServers))
+	for i := range s.config.RealServers {
+		there.Add(s.config.RealServers[i].Address)
+	}
+	maps.DeleteFunc(s.up, func(server netip.AddrPort, _ bool) bool { return !there.Has(server) })
+}
+
+// knownServers are the real servers as the weights in the kernel tell of them. Those
+// that operators took out say nothing of health.
+func knownServers(c config.VirtualService, have State, admin Admin) map[netip.AddrPort]bool {
 	known := map[netip.AddrPort]bool{}
 	present := have.Services[c.IPVS.ServiceKey]
 	for _, server := range c.RealServers {
-		if destination, ok := present.realServer(server.Address); ok {
+		if destination, ok := present.realServer(server.Address); ok && !admin.silences(&c, &server) {
 			known[server.Address] = destination.Weight > 0
 		}
 	}
@@ -132,32 +152,47 @@ func (d *Director) quorumChanged(s *standing, t tally, first bool) {
 	switch {
 	case !t.Quorate:
 		d.Log.Warn("quorum lost", arguments...)
+		d.Record(s.quorumEvent(t))
 	case !first:
 		d.Log.Info("quorum gained", arguments...)
+		d.Record(s.quorumEvent(t))
 	}
-	d.notifyService(s, "", t.Quorate, fmt.Sprintf("weight %d is up, quorum %d", t.Up, t.Needed))
+	d.notifyService(s, "", t.Quorate, quorumReason(t))
 }
 
-// judgeServers tells the hooks of each real server that came up or went down. One
-// whose checks have not answered is neither.
+// judgeServers tells of each real server that came up or went down. One whose checks
+// have not answered is neither, and that the first answer of a new one is good is no
+// news but to the hooks.
 func (d *Director) judgeServers(f Facts, s *standing) {
-	if s.hooks == nil {
-		return
+	type news struct {
+		server  *config.RealServer
+		verdict verdict
+		first   bool
 	}
-	for i := range s.config.RealServers {
-		server := &s.config.RealServers[i]
-		v := verdictOf(server, d.checkStatus)
-		up, answered := v.State == healthcheck.Up, v.State != healthcheck.Unknown
+	var all []news
+	up := 0
+	servers := s.config.RealServers // these and s.up change only in this goroutine
+	for i := range servers {
+		v := verdictOf(&servers[i], d.checkStatus)
+		if v.State == healthcheck.Up {
+			up++
+		}
+		if v.State == healthcheck.Unknown {
+			continue
+		}
+		if was, known := s.up[servers[i].Address]; !known || was != (v.State == healthcheck.Up) {
+			all = append(all, news{&servers[i], v, !known})
+		}
+	}
+	for _, n := range all {
+		isUp := n.verdict.State == healthcheck.Up
 		d.mu.Lock()
-		told, known := s.up[server.Address]
-		news := answered && (!known || told != up)
-		if news {
-			s.up[server.Address] = up
-		}
+		s.up[n.server.Address] = isUp
 		d.mu.Unlock()
-		if news {
-			d.notifyService(s, server.Address.String(), up, v.reason(server))
+		if !n.first || !isUp {
+			d.tellServer(f, s, n.server, n.verdict, up)
 		}
+		d.notifyService(s, n.server.Address.String(), isUp, n.verdict.reason(n.server))
 	}
 }
 

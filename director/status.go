@@ -41,8 +41,11 @@ type Status struct {
 	ConfigHash string `json:"config_hash,omitempty"`
 	// Maintenance is why this node is in maintenance; nil if it is not.
 	Maintenance *Override `json:"maintenance,omitempty"`
-	// Overrides are those that stand.
-	Overrides []Override `json:"overrides"`
+	// Overrides are those that stand, also those of what the configuration does not
+	// have. OverrideTrouble is why it is not known what was ordered before the start:
+	// real servers that had weight 0 are drained, then.
+	Overrides       []Override `json:"overrides"`
+	OverrideTrouble string     `json:"override_trouble,omitempty"`
 	// Nodes are the other nodes of the cluster, by name.
 	Nodes []NodeStatus `json:"nodes"`
 	// Confirm is when a reload is rolled back unless it is confirmed before; zero if
@@ -71,8 +74,10 @@ type NodeReport struct {
 	Maintenance bool `json:"maintenance,omitempty"`
 	// Roles are the states of its instances by name, as "master".
 	Roles map[string]string `json:"roles,omitempty"`
-	// Servers are its real servers in file order.
-	Servers []ServerReport `json:"servers,omitempty"`
+	// Servers are its real servers in file order, at most 10,000. Of a configuration
+	// with more than 1,000 those that are up are left out, and UpOmitted tells so.
+	Servers   []ServerReport `json:"servers,omitempty"`
+	UpOmitted bool           `json:"up_omitted,omitempty"`
 }
 
 // ServerReport is what a node thinks of a real server.

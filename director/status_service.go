@@ -14,8 +14,13 @@ type QuorumStatus struct {
 
 // ServiceStatus is one virtual service.
 type ServiceStatus struct {
-	Name       string       `json:"name"`
-	Service    string       `json:"service"`
+	Name    string `json:"name"`
+	Service string `json:"service"`
+	// Protocol, Address, Mark and Family are as in ServiceTraffic.
+	Protocol   string       `json:"protocol,omitempty"`
+	Address    string       `json:"address,omitempty"`
+	Mark       uint32       `json:"mark,omitempty"`
+	Family     string       `json:"family"`
 	Scheduler  string       `json:"scheduler"`
 	Forwarding string       `json:"forwarding"`
 	Up         int          `json:"servers_up"`

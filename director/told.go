@@ -48,14 +48,15 @@ func (f Facts) baseWeight(server *config.RealServer) int {
 }
 
 // toldBefore are the weights in the kernel of c's real servers that tell theirs:
-// what they told a predecessor, or a check that a reload replaces.
-func (s State) toldBefore(c *config.Config) map[ServerKey]int {
+// what they told a predecessor, or a check that a reload replaces. One that operators
+// gave is not told.
+func (s State) toldBefore(c *config.Config, admin Admin) map[ServerKey]int {
 	weights := map[ServerKey]int{}
 	for i := range c.Services {
 		service := &c.Services[i]
 		for j := range service.RealServers {
 			server := &service.RealServers[j]
-			if !tellsAny(server) {
+			if _, ordered := admin.of(service, server.Address); ordered != nil || !tellsAny(server) {
 				continue
 			}
 			if present, there := s.Services[service.IPVS.ServiceKey].realServer(server.Address); there {

@@ -179,21 +179,21 @@ func TestKernelSeedsVerdicts(t *testing.T) {
 		service.RealServers[i].Weight = weight
 	}
 	weigh(0, first, 5)
-	if up := have.verdicts(c); !up[shared] || up[lone] {
+	if up := have.verdicts(c, Admin{}); !up[shared] || up[lone] {
 		t.Errorf("one serves, one does not: shared %v, lone %v", up[shared], up[lone])
 	}
 	weigh(0, first, 0)
 	weigh(1, second, 5)
 	weigh(1, &c.Services[1].RealServers[1], 0)
-	if up := have.verdicts(c); !up[shared] || !up[lone] {
+	if up := have.verdicts(c, Admin{}); !up[shared] || !up[lone] {
 		t.Errorf("all checks of one that serves pass: shared %v, lone %v", up[shared], up[lone])
 	}
 	second.AnyCheck = true
-	if up := have.verdicts(c); up[shared] || up[lone] {
+	if up := have.verdicts(c, Admin{}); up[shared] || up[lone] {
 		t.Errorf("one of any passes, but others say that these do not: shared %v, lone %v", up[shared], up[lone])
 	}
 	weigh(1, &c.Services[1].RealServers[1], 5)
-	if up := have.verdicts(c); up[shared] || !up[lone] {
+	if up := have.verdicts(c, Admin{}); up[shared] || !up[lone] {
 		t.Errorf("shared %v, lone %v", up[shared], up[lone])
 	}
 }

@@ -1,7 +1,6 @@
 package director
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -154,11 +153,11 @@ func (d *Director) logTracker(t config.Tracker, from, to finding) {
 	if to.State == track.Down {
 		level = slog.LevelWarn
 	}
-	arguments := []any{"tracker", t.Name, "type", string(t.Kind), "from", from.State, "reason", to.Reason}
+	arguments := []any{"tracker", t.Name, "type", string(t.Kind), "from", from.State}
 	if t.Kind == config.TrackFile {
 		arguments = append(arguments, "value", to.Value)
 	}
-	d.Log.Log(context.Background(), level, "tracker "+to.State.String(), arguments...)
+	d.happened(level, "tracker "+to.State.String(), trackerEvent(t, from, to), arguments...)
 }
 
 // tracksOf returns what the instance and its sync group track, as it is now. It

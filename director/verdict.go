@@ -7,6 +7,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/healthcheck"
+	"github.com/lvsd/lvsd/healthcheck/probe"
 )
 
 // verdict is what the checks of a real server come to together.
@@ -62,18 +63,27 @@ func decides(anyCheck bool, status, other healthcheck.Status) bool {
 // Since is when the deciding check came to its state; zero without checks.
 func (v verdict) Since() time.Time { return v.Status.Since }
 
+// result is the one that speaks for the state, of the check that decides; zero if
+// there is none.
+func (v verdict) result() probe.Result {
+	last := v.Status.Last
+	switch {
+	case v.By < 0:
+		return probe.Result{}
+	case v.State == healthcheck.Down && (last.OK || !last.Conclusive()):
+		return v.Status.LastFailure
+	case !last.Conclusive(): // this host's own trouble is no reason
+		return probe.Result{}
+	}
+	return last
+}
+
 // reason is why, in the words of the check that decides.
 func (v verdict) reason(server *config.RealServer) string {
 	if v.By < 0 {
 		return ""
 	}
-	last := v.Status.Last
-	switch {
-	case v.State == healthcheck.Down && (last.OK || !last.Conclusive()):
-		last = v.Status.LastFailure
-	case !last.Conclusive(): // this host's own trouble is no reason
-		return server.Checks[v.By].String()
-	}
+	last := v.result()
 	text := fmt.Sprintf("%s %s", server.Checks[v.By], last.Code)
 	if v.State == healthcheck.Down {
 		text += ": " + last.Reason

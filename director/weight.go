@@ -24,23 +24,41 @@ func (f Facts) isUp(server *config.RealServer) bool {
 	return !server.AnyCheck || len(server.Checks) == 0
 }
 
+// isAvailable reports whether the real server is to have a weight: it is up, and no
+// operator has taken it out.
+func (f Facts) isAvailable(s *config.VirtualService, server *config.RealServer) bool {
+	admin, _ := f.Admin.of(s, server.Address)
+	return admin == Enabled && f.isUp(server)
+}
+
 // passes is f.Up, where none is known to pass if that is nil.
 func (f Facts) passes(check healthcheck.Spec) bool { return f.Up != nil && f.Up(check) }
 
 // upWeight is the weight of the service's real server while it is up: the one
-// that it tells or that is configured, as its weight checks have it; or the one
-// that it had, until it can tell another.
+// that is ordered, that it tells or that is configured, as its weight checks have
+// it; or the one that it had, until it can tell another.
 func (f Facts) upWeight(s *config.VirtualService, server *config.RealServer) int {
-	if len(f.Kept) > 0 {
-		if kept, ok := f.Kept[serverKey(s, server.Address)]; ok {
-			return kept
-		}
+	if kept, ok := f.kept(s, server); ok {
+		return kept
 	}
 	weight := f.baseWeight(server)
+	if ordered := f.Admin.weight(s, server.Address); ordered != nil {
+		weight = *ordered
+	}
 	for i := range server.WeightChecks {
 		weight += f.change(&server.WeightChecks[i])
 	}
 	return min(max(weight, 0), maxWeight)
+}
+
+// kept is the weight that the real server had, if that stands until it can tell
+// another.
+func (f Facts) kept(s *config.VirtualService, server *config.RealServer) (weight int, ok bool) {
+	if len(f.Kept) == 0 || f.Admin.weight(s, server.Address) != nil {
+		return 0, false
+	}
+	weight, ok = f.Kept[serverKey(s, server.Address)]
+	return weight, ok
 }
 
 // change is what a weight check adds to the weight now.
@@ -124,7 +142,7 @@ func (f Facts) nextStep(s config.VirtualService) time.Time {
 	for i := range s.RealServers {
 		server := &s.RealServers[i]
 		r, elapsed, on := f.rampOf(&s, server)
-		if !on || !f.isUp(server) {
+		if !on || !f.isAvailable(&s, server) {
 			continue
 		}
 		if after := r.next(elapsed); after > 0 {

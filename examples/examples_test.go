@@ -115,8 +115,8 @@ func TestREADMEShowsTheExample(t *testing.T) {
 
 var (
 	// inProse and inScript are lvsd with a command and its arguments.
-	inProse  = regexp.MustCompile("`lvsd ([a-z]+)([^`]*)`")
-	inScript = regexp.MustCompile(`(?m)(?:^|[#$] |sbin/|&& )lvsd ([a-z]+)([^&\n]*)`)
+	inProse  = regexp.MustCompile("`lvsd ([a-z][a-z-]*)([^`]*)`")
+	inScript = regexp.MustCompile(`(?m)(?:^|[#$] |sbin/|&& |=)lvsd ([a-z][a-z-]*)([^&\n]*)`)
 	// flagName is a flag, alone or among arguments.
 	flagName = regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`)
 	// loneFlag is a flag that a document speaks of by itself.
@@ -130,22 +130,11 @@ func TestCommandsExist(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", lvsd, "../cmd/lvsd").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	help := map[string]string{}
-	for _, line := range []string{
-		"run", "check", "plan", "apply", "doctor", "list", "status", "explain", "probe", "adverts", "vrrp", "vrrp give-up", "vrrp hold", "vrrp release", "vrrp priority",
-	} {
-		words := strings.Fields(line)
-		out, err := exec.Command(lvsd, append(words, "--help")...).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "lvsd "+line) {
-			t.Fatalf("lvsd %s --help: %v\n%s", line, err, out)
-		}
-		help[words[0]] += string(out)
-		help[""] += string(out)
-	}
+	help := helpOf(t, lvsd)
 	has := func(command, flag string) bool {
 		return regexp.MustCompile(`[ ,]` + flag + `\b`).MatchString(help[command])
 	}
-	for _, path := range append(files(t, ".md"), "lvsd.service") {
+	for _, path := range append(files(t, ".md"), "../packaging/systemd/lvsd.service") {
 		text := read(t, path)
 		script := strings.Join(append(fences(text, "sh"), fences(text, "console")...), "")
 		if strings.HasSuffix(path, ".service") {
@@ -172,6 +161,48 @@ func TestCommandsExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// helpOf is what the program says of each command and of those below it, by the first
+// word, and of all by no word.
+func helpOf(t *testing.T, lvsd string) map[string]string {
+	t.Helper()
+	help := map[string]string{}
+	var ask func(words ...string)
+	ask = func(words ...string) {
+		out, err := exec.Command(lvsd, append(words, "--help")...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), strings.Join(append([]string{"lvsd"}, words...), " ")) {
+			t.Fatalf("lvsd %s --help: %v\n%s", words, err, out)
+		}
+		help[words[0]] += string(out)
+		help[""] += string(out)
+		for _, below := range commandsBelow(t, lvsd, words...) {
+			ask(append(slices.Clone(words), below)...)
+		}
+	}
+	for _, command := range commandsBelow(t, lvsd) {
+		ask(command)
+	}
+	return help
+}
+
+// commandsBelow asks the program's own completion, which tells what each command does
+// and so tells it from other words.
+func commandsBelow(t *testing.T, lvsd string, words ...string) []string {
+	t.Helper()
+	out, err := exec.Command(lvsd, append(append([]string{"__complete"}, words...), "")...).Output()
+	if err != nil {
+		t.Fatalf("what is below lvsd %s: %v", words, err)
+	}
+	var commands []string
+	for line := range strings.Lines(string(out)) {
+		if name, _, is := strings.Cut(line, "\t"); is && len(words) > 0 && words[0] == "help" {
+			continue // lists all of them again
+		} else if is {
+			commands = append(commands, name)
+		}
+	}
+	return commands
 }
 
 // TestNamedTestsExist: a document may name a test, or a part of one, as proof

@@ -68,11 +68,16 @@ type check struct {
 	stop       context.CancelFunc // of a probe in flight in a goroutine; else nil
 	// removed says that it is no longer in the map: its results are dropped.
 	removed bool
+	// askers wait for an answer, see AskNow.
+	askers []*asker
 	// dialogue says that the probe does more than connect.
 	dialogue bool
 }
 
 func (c *check) address() netip.Addr { return c.spec.Target.Addr() }
+
+// isConnecting reports whether c is in flight with a connection of its own.
+func (c *check) isConnecting() bool { return c.connection != (probe.Connection{}) }
 
 // NewPool returns a Pool without checks. When a check's state changes, observe
 // is called after Status shows the change. It must not block, as checks wait for
@@ -158,6 +163,7 @@ func (p *Pool) remove(c *check) {
 	if c.status.State == Unknown {
 		p.answer()
 	}
+	c.dismissAskers()
 }
 
 // answer notes that one check less is without an answer.

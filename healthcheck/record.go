@@ -57,9 +57,14 @@ func (p *Pool) enter(c *check, r probe.Result) {
 		p.observe(change)
 		p.mu.Lock()
 	}
-	if !c.removed && !p.over {
-		p.agenda.put(c, c.schedule.next(how, c.status.changing(), end))
+	if c.removed || p.over {
+		return
 	}
+	next := c.schedule.next(how, c.status.changing(), end)
+	if c.answerAskers(r.At) {
+		next = now
+	}
+	p.agenda.put(c, next)
 }
 
 // record enters the outcome of an attempt, and returns what there is to tell of

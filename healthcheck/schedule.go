@@ -73,6 +73,13 @@ func (s *schedule) next(c Check, changing bool, ended time.Time) time.Time {
 	if changing && c.FastInterval > 0 {
 		interval = c.FastInterval
 	}
+	if early := s.due.Sub(s.began); early > 0 {
+		// It was asked for beforehand: the grid stays.
+		if fast := ended.Add(interval); fast.Before(s.due) {
+			s.due = fast
+		}
+		return s.due
+	}
 	missed := max(0, s.began.Sub(s.due)) / interval
 	s.due = s.due.Add((missed + 1) * interval)
 	if s.due.Before(ended) {

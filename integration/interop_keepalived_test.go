@@ -23,6 +23,8 @@ type keepalived struct {
 	daemon *lab.Daemon
 	// tracked is a file with a number that keepalived adds to its priority.
 	tracked string
+	// added is more of its configuration.
+	added string
 
 	segment *segment
 }
@@ -44,7 +46,7 @@ func (k *keepalived) start() {
 	k.segment.Helper()
 	dir := k.segment.lab.Dir(k.Name)
 	config := filepath.Join(dir, "keepalived.conf")
-	if err := os.WriteFile(config, []byte(k.router.keepalived(k.tracked)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(k.router.keepalived(k.tracked)+k.added), 0o600); err != nil {
 		k.segment.Fatalf("keepalived: %v", err)
 	}
 	k.daemon = k.Start(lab.Command{

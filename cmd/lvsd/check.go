@@ -21,6 +21,7 @@ type fileFlags struct {
 func (f *fileFlags) register(command *cobra.Command) {
 	command.Flags().StringVarP(&f.path, "config", "c", defaultConfig, "configuration `FILE`")
 	command.Flags().StringVar(&f.node, "node", "", "read the file as the node `NAME` does (default: this host's name)")
+	completeFlag(command, "node", func(n names) []string { return n.nodes })
 }
 
 // load reads the file for the node.

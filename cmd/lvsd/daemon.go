@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director"
@@ -19,13 +20,19 @@ type running struct {
 	*reloader
 	channel *cluster.Channel
 	beside  companions
+	// alerted is the last event that alerts were given. It is for who runs them, one
+	// after the other.
+	alerted uint64
 }
 
 // newRunning puts a daemon together. The channel is told by the director, which is
 // made with the channel's Spread.
 func newRunning(d *director.Director, channel *cluster.Channel, flags runFlags, files *config.Cache, log *slog.Logger) *running {
 	r := &running{planner: planner{d, flags.file}, channel: channel, beside: companions{log: log}}
-	r.reloader = &reloader{flags: flags, files: files, director: d, log: log}
+	r.reloader = &reloader{
+		flags: flags, files: files, director: d, log: log,
+		preview: r.planner.preview, again: make(chan struct{}, 1),
+	}
 	r.beside.all = []companion{
 		{
 			"cluster", func(c *config.Config) any { return c.Cluster },
@@ -41,16 +48,33 @@ func newRunning(d *director.Director, channel *cluster.Channel, flags runFlags, 
 		},
 		{
 			"alerts", func(c *config.Config) any { return c.Alerts },
-			func(ctx context.Context, c *config.Config) error { return alert.Run(ctx, c.Alerts, 0, r, log) },
+			func(ctx context.Context, c *config.Config) error {
+				r.alerted = alert.Run(ctx, c.Alerts, r.alerted, r, log)
+				return nil
+			},
+		},
+		{
+			"watch", func(c *config.Config) any { return c.Reload.Watch },
+			func(ctx context.Context, c *config.Config) error { return r.watch(ctx, c) },
 		},
 	}
 	return r
+}
+
+// begin begins what stands around the director, by the configuration that it starts
+// with. All ends with ctx, and work waits for it, except what beside waits for.
+func (r *running) begin(ctx context.Context, work *sync.WaitGroup, c *config.Config) {
+	r.reloader.background, r.reloader.work = ctx, work
+	r.reloaded = func(c *config.Config) { r.beside.follow(ctx, c) }
+	r.follow(c)
+	work.Go(func() { r.reloader.run(ctx) })
 }
 
 // Status is the director's, with what the other nodes tell.
 func (r *running) Status() director.Status {
 	status := r.Director.Status()
 	status.Nodes = r.channel.Nodes()
+	status.Confirm = r.confirmUntil()
 	return status
 }
 

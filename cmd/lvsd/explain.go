@@ -2,56 +2,59 @@ package main
 
 import (
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lvsd/lvsd/director"
-	"github.com/lvsd/lvsd/director/control"
 )
 
 // explainFlags are the flags of lvsd explain.
 type explainFlags struct {
-	runDirectory, service, color string
-	asJSON, verbose              bool
+	daemonFlags
+	service, instance, color string
+	verbose                  bool
 }
 
 func newExplain() *cobra.Command {
 	var flags explainFlags
 	command := &cobra.Command{
-		Use:   "explain SERVER",
-		Short: "Say why a real server is up or down, and how its weight comes about",
-		Long: "Say why a real server is up or down and since when: which check decides, what it\n" +
-			"sent and what came back, the last 20 results, how the weight comes about, and who\n" +
-			"else the same probe is for.\n\n" +
+		Use:   "explain INSTANCE|SERVICE|SERVER",
+		Short: "Say why an instance, a service or a real server stands as it does",
+		Long: "Say of a real server why it is up or down and since when: which check decides, what\n" +
+			"it sent and what came back, the last 20 results, how the weight comes about, and who\n" +
+			"else the same probe is for. Say of a VRRP instance why it has its role and priority,\n" +
+			"of a virtual service how its real servers and its quorum stand.\n\n" +
 			"SERVER is an address, ADDRESS:PORT, a host name of the file, or the beginning of\n" +
-			"one of these if only one real server has it.",
-		Args: wantArguments("SERVER"),
+			"one of these if only one real server has it. Where a name is two things,\n" +
+			"--instance NAME or --service NAME alone says which.",
+		Args:              explainArguments,
+		ValidArgsFunction: completeAny,
 		RunE: func(command *cobra.Command, arguments []string) error {
-			w := command.OutOrStdout()
-			colors, err := newPalette(flags.color, w)
+			what, name, err := flags.subject(command.Context(), arguments)
 			if err != nil {
 				return err
 			}
-			socket := filepath.Join(flags.runDirectory, socketName)
-			e, err := control.Explain(command.Context(), socket, arguments[0], flags.service)
-			if err != nil {
-				return err
-			}
-			if flags.asJSON {
-				return writeJSON(w, e)
-			}
-			return writeExplanation(w, e, explainer{now: e.At.Local(), verbose: flags.verbose, palette: colors})
+			return flags.explain(command.Context(), flags.socket(), what, name, command.OutOrStdout())
 		},
 	}
-	registerRunDirectory(command, &flags.runDirectory)
-	command.Flags().StringVar(&flags.service, "service", "", "only in the virtual service `NAME`")
-	command.Flags().BoolVarP(&flags.asJSON, "json", "j", false, "print JSON")
+	flags.register(command)
+	command.Flags().StringVar(&flags.service, "service", "", "only in the virtual service `NAME`; without SERVER, the service itself")
+	command.Flags().StringVar(&flags.instance, "instance", "", "the VRRP instance `NAME`")
 	command.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "print every result, and all that was said")
 	registerColor(command, &flags.color)
+	completeFlag(command, "service", func(n names) []string { return n.services })
+	completeFlag(command, "instance", func(n names) []string { return n.instances })
 	return command
+}
+
+// explainArguments wants one name, as an argument or by a flag.
+func explainArguments(command *cobra.Command, arguments []string) error {
+	if len(arguments) == 0 && (command.Flags().Changed("service") || command.Flags().Changed("instance")) {
+		return nil
+	}
+	return wantArguments("INSTANCE|SERVICE|SERVER")(command, arguments)
 }
 
 // explainer puts an explanation into words.

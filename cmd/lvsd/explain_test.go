@@ -85,7 +85,7 @@ func TestExplainCommand(t *testing.T) {
 		{"192.0.2.1 --service smtp", directory, exitOK, "192.0.2.1:25 in smtp: UP\n  it has no checks", ""},
 		{"192.0.2.1 --color always", directory, exitOK, "\x1b[1m192.0.2.1:25\x1b[0m in", ""},
 		{"192.0.2.1 --json", directory, exitOK, `"schema": "lvsd.explain/1"`, ""},
-		{"192.0.2.3", directory, exitFailed, "", `no such real server: "192.0.2.3"`},
+		{"192.0.2.3", directory, exitUsage, "", `no such real server: "192.0.2.3"`},
 		{"", directory, exitUsage, "", "got 0 arguments, want 1"},
 		{"192.0.2.1 --color red", directory, exitUsage, "", "want auto, always or never"},
 		{"192.0.2.1", absent, exitNotRunning, "", "not running"},

@@ -11,6 +11,8 @@ import (
 func (x *explainer) weight(s *director.ServerExplanation) {
 	w := &s.Weight
 	switch {
+	case w.Ordered != nil:
+		x.line(1, "weight: %d, ordered in place of the %d configured%s", *w.Ordered, w.Configured, x.orderer(s.Override, s.Admin == director.Enabled))
 	case w.Kept:
 		x.line(1, "weight: %d, as the kernel had it, until the check by which the server tells its weight has answered (%d configured)", w.Up, w.Configured)
 	case w.Told != nil:
@@ -28,9 +30,46 @@ func (x *explainer) weight(s *director.ServerExplanation) {
 		x.line(2, "slow start: %d now, rises to %d until %s (%s more)", w.Now, w.Up, x.clock(w.RisingUntil),
 			w.RisingUntil.Sub(x.now).Round(time.Second))
 	}
-	if s.State == "down" {
+	switch {
+	case s.Admin == director.Drain:
+		x.line(2, "but %s is drained%s", orderedFor(s.Override), x.orderer(s.Override, true))
+		x.line(2, "so it has weight 0: it gets no new connections, and counts for nothing in the quorum")
+	case s.Admin == director.Disabled:
+		x.line(2, "but %s is disabled%s", orderedFor(s.Override), x.orderer(s.Override, true))
+		x.line(2, "so it is not in the table")
+	case s.State == "down":
 		x.line(2, "but it is down, so it %s", absence(s))
 	}
+}
+
+// orderedFor is what an order that decides on a real server is about.
+func orderedFor(o *director.Override) string {
+	switch {
+	case o == nil || o.Target.Server != "":
+		return "it"
+	case o.Target.Node != "":
+		return "node " + o.Target.Node
+	}
+	return "the service"
+}
+
+// orderer says who gave an order, when, until when and why, if it is known.
+func (x *explainer) orderer(o *director.Override, known bool) string {
+	if o == nil || !known {
+		return ""
+	}
+	text := ""
+	if o.By != "" {
+		text = " by " + o.By
+	}
+	text += x.since(o.At)
+	if !o.Until.IsZero() {
+		text += ", until " + x.clock(o.Until)
+	}
+	if o.Reason != "" {
+		text += fmt.Sprintf(" (%s)", o.Reason)
+	}
+	return text
 }
 
 // rising reports whether the weight rises in a slow start.

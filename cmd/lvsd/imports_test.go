@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"integration/relay":       {"director", "director/control", "integration/lab"},
 	"integration/demo":        {"integration/lab", "integration/relay", "vrrp"},
 	"examples":                nil,
+	"packaging":               nil,
 }
 
 func TestDependenciesPointOneWay(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 )
@@ -11,7 +12,7 @@ import (
 // are written than fit.
 func TestSlowReaderDoesNotHoldUpTheDaemon(t *testing.T) {
 	reader, writer := io.Pipe()
-	queue := newQueuedWriter(writer)
+	queue := newQueuedWriter(writer, func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) })
 	for i := range 2 * queueLength {
 		if _, err := fmt.Fprintf(queue, "line %d\n", i); err != nil {
 			t.Fatal(err)

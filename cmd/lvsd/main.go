@@ -22,6 +22,7 @@ const (
 	exitUsage      = 2
 	exitNotRunning = 3
 	exitPermission = 5
+	exitTimeout    = 6
 	// exitChanges is plan's: there is something to do. See plainCodes.
 	exitChanges = 2
 )
@@ -64,7 +65,10 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\n%s", err, command.UsageString())}
 	})
-	root.AddCommand(newRun(), newCheck(), newPlan(), newApply(), newList(), newStatus(), newExplain(), newProbe(), newDoctor(), newAdverts(), newVRRP())
+	root.AddCommand(newRun(), newCheck(), newPlan(), newApply(), newList(), newStatus(), newExplain(), newProbe(), newDoctor(), newImport(), newAdverts(), newVRRP())
+	root.AddCommand(newReload(), newConfirm(), newServer(), newService(), newMaintenance(), newCheckNow(), newEvents(), newTop())
+	root.AddCommand(newVersion(), newGenerate(), newSchema(), newHashPassword())
+	sortIntoGroups(root)
 	return root
 }
 
@@ -101,6 +105,7 @@ func plainCodes(command *cobra.Command) {
 func hasPlainCodes(command *cobra.Command) bool { return command.Annotations["codes"] == "plain" }
 
 func exitCode(err error) int {
+	var refused *control.Error
 	switch {
 	case errors.As(err, &usageError{}):
 		return exitUsage
@@ -108,6 +113,23 @@ func exitCode(err error) int {
 		return exitNotRunning
 	case errors.Is(err, fs.ErrPermission):
 		return exitPermission
+	case errors.As(err, &timedOut{}):
+		return exitTimeout
+	case errors.As(err, &refused):
+		return refusalCode(refused.Code)
+	default:
+		return exitFailed
+	}
+}
+
+// refusalCode is the exit code for a code of the daemon's.
+func refusalCode(code string) int {
+	switch code {
+	case control.CodeUnknownInstance, control.CodeUnknownServer, control.CodeUnknownService, control.CodeUnknownNode,
+		control.CodeBadRequest:
+		return exitUsage
+	case control.CodeTimeout:
+		return exitTimeout
 	default:
 		return exitFailed
 	}

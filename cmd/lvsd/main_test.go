@@ -55,7 +55,7 @@ func TestExitCodes(t *testing.T) {
 			exitUsage, nil,
 			[]string{`"xml"`, "text or json"},
 		},
-		{"help", nil, exitOK, []string{"Available Commands:", "run", "check", "list", "status"}, nil},
+		{"help", nil, exitOK, []string{"Operate:", "See:", "run", "check", "list", "status"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, stdout, stderr := lvsd(t, test.arguments...)

@@ -137,6 +137,8 @@ func (f *planFlags) start() (start *director.Start, end func(), err error) {
 		Config: c, Kernel: host, Health: health, Roles: roles,
 		Memory: director.MemoryFile{Path: filepath.Join(f.runDirectory, stateName)},
 		Holds:  director.HoldFile{Path: filepath.Join(f.stateDirectory, holdsName)},
+
+		OverrideFile: filepath.Join(f.stateDirectory, overridesName),
 	}, func() { _ = host.Close() }, nil
 }
 
@@ -193,6 +195,10 @@ func (p planner) Plan(ctx context.Context, request control.PlanRequest) (directo
 	if err != nil {
 		return director.Preview{}, &control.Error{Code: control.CodeInvalidFile, Message: err.Error()}
 	}
+	return p.preview(ctx, c)
+}
+
+func (p planner) preview(ctx context.Context, c *config.Config) (director.Preview, error) {
 	host, err := director.OpenHost()
 	if err != nil {
 		return director.Preview{}, err

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -12,8 +15,15 @@ import (
 	"github.com/lvsd/lvsd/director/control"
 )
 
+// rollBackWithin bounds how long going back to a configuration that stood before may
+// take until that is reported.
+const rollBackWithin = 30 * time.Second
+
+// errUnconfirmed is why a reload is rolled back that nobody confirmed.
+var errUnconfirmed = errors.New("nobody confirmed the reload in time")
+
 // reloader goes over to the file as it is now, for whoever asks: a signal, the
-// control socket, a change of the file.
+// control socket, a change of the file. One reload is under way at a time.
 type reloader struct {
 	flags    runFlags
 	files    *config.Cache
@@ -21,33 +31,149 @@ type reloader struct {
 	log      *slog.Logger
 	// reloaded is told of each configuration that was gone over to.
 	reloaded func(*config.Config)
+	// preview is what going over to a configuration would change.
+	preview func(ctx context.Context, c *config.Config) (director.Preview, error)
+	// again asks for a reload on the daemon's own account; it has room for one.
+	again chan struct{}
+
+	// background and work are what reloads run in: one goes on when who asked for it
+	// has gone.
+	background context.Context
+	work       *sync.WaitGroup
+
+	// turn is held while a reload is under way, or taken back. It guards current, the
+	// configuration in force, and files.
+	turn    sync.Mutex
+	current *config.Config
+
+	// mu guards pending, the reload that waits to be confirmed; nil if none does. It
+	// is held for moments only.
+	mu      sync.Mutex
+	pending *pendingReload
+}
+
+// pendingReload is a reload that waits to be confirmed.
+type pendingReload struct {
+	until  time.Time
+	before *config.Config
+	// confirmed is closed when it is.
+	confirmed chan struct{}
+}
+
+// reloadOutcome is what a reload came to.
+type reloadOutcome struct {
+	answer control.ReloadAnswer
+	err    error
 }
 
 // Reload implements control.Source.
-func (r *reloader) Reload(context.Context, control.ReloadRequest) (control.ReloadAnswer, error) {
-	return control.ReloadAnswer{}, errors.ErrUnsupported
+func (r *reloader) Reload(ctx context.Context, request control.ReloadRequest) (control.ReloadAnswer, error) {
+	if request.Confirm < 0 {
+		return control.ReloadAnswer{}, &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("confirm: %s is negative, expected a duration", request.Confirm)}
+	}
+	if !r.turn.TryLock() {
+		return control.ReloadAnswer{}, &control.Error{Code: control.CodeBusy, Message: "another reload is under way"}
+	}
+	done := make(chan reloadOutcome, 1)
+	r.work.Go(func() {
+		defer r.turn.Unlock()
+		answer, err := r.reload(r.background, &request)
+		done <- reloadOutcome{answer, err}
+	})
+	select {
+	case o := <-done:
+		return o.answer, o.err
+	case <-ctx.Done():
+		return control.ReloadAnswer{}, &control.Error{Code: control.CodeTimeout, Message: "the reload goes on: its outcome will be in the status"}
+	}
 }
 
-// Confirm implements control.Source.
-func (r *reloader) Confirm(context.Context) error {
-	return &control.Error{Code: control.CodeNothingToConfirm, Message: "no reload waits to be confirmed"}
+// ask asks for a reload and does not wait for it. One that was asked for and has not
+// begun stands for this one too.
+func (r *reloader) ask() {
+	select {
+	case r.again <- struct{}{}:
+	default:
+	}
 }
 
-// hangUp goes over to the file as it is now, or says why not and changes nothing.
-func (r *reloader) hangUp(ctx context.Context) {
+// run carries out what was asked for by ask, until ctx ends.
+func (r *reloader) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.again:
+			r.turn.Lock()
+			_, _ = r.reload(ctx, nil) // it is in log and status
+			r.turn.Unlock()
+		}
+	}
+}
+
+// reload goes over to the file as it is now, or says why not, in the log too. Request
+// is nil where nobody waits for an answer. It needs turn.
+func (r *reloader) reload(ctx context.Context, request *control.ReloadRequest) (control.ReloadAnswer, error) {
+	if until := r.confirmUntil(); !until.IsZero() {
+		err := &control.Error{
+			Code: control.CodeBusy, Message: fmt.Sprintf("another reload waits to be confirmed until %s", until.Format(time.RFC3339)),
+		}
+		r.log.Warn("reload refused, nothing changed", "err", err)
+		return control.ReloadAnswer{}, err
+	}
 	tellSystemd(r.log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
 	defer tellSystemd(r.log, daemon.SdNotifyReady)
+	answer, err := r.goOver(ctx, request)
+	if err != nil {
+		rest()
+	}
+	return answer, err
+}
+
+// goOver validates the file, finds out what it would change, and has it applied.
+func (r *reloader) goOver(ctx context.Context, request *control.ReloadRequest) (answer control.ReloadAnswer, err error) {
 	loading()
 	c, err := r.flags.load(r.files)
-	if err == nil {
-		err = r.director.Reload(ctx, c)
+	if err != nil {
+		return answer, r.refused(control.CodeInvalidFile, err)
 	}
-	if err == nil {
-		r.reloaded(c)
-		r.log.Info("reloaded", "config", r.flags.file.path)
-		return
+	if request != nil {
+		if answer.Plan, err = r.preview(ctx, c); err != nil {
+			return answer, r.refused(control.CodeFailed, fmt.Errorf("plan: %w", err))
+		}
 	}
-	rest()
+	if err := r.director.Reload(ctx, c); err != nil {
+		return answer, r.refused(control.CodeRolledBack, err)
+	}
+	if err := r.settle(ctx, c.Reload.SettleWithin); ctx.Err() != nil {
+		return answer, &control.Error{Code: control.CodeFailed, Message: "the daemon ends"}
+	} else if err != nil {
+		return answer, r.takeBack(ctx, r.current, err)
+	}
+	before := r.current
+	r.follow(c)
+	r.log.Info("reloaded", "config", r.flags.file.path)
+	if request != nil && request.Confirm > 0 {
+		answer.ConfirmUntil = r.awaitConfirmation(before, request.Confirm)
+	}
+	return answer, nil
+}
+
+// settle waits until the kernel is as the director's configuration says.
+func (r *reloader) settle(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("it took more than %s", within))
+	defer cancel()
+	return r.director.Settle(ctx)
+}
+
+// follow notes the configuration that is in force now, and tells of it.
+func (r *reloader) follow(c *config.Config) {
+	r.current = c
+	r.reloaded(c)
+}
+
+// refused tells that a file was refused and nothing changed.
+func (r *reloader) refused(code string, err error) error {
 	var problems config.Problems
 	if !errors.As(err, &problems) {
 		r.log.Error("reload refused, nothing changed", "err", err)
@@ -56,4 +182,22 @@ func (r *reloader) hangUp(ctx context.Context) {
 		r.log.Error("reload refused, nothing changed", "err", problem)
 	}
 	r.director.ReloadFailed(err)
+	return &control.Error{Code: code, Message: err.Error()}
+}
+
+// takeBack goes back to a configuration that was in force, because of cause. The error
+// tells of both.
+func (r *reloader) takeBack(ctx context.Context, before *config.Config, cause error) error {
+	r.log.Error("rolling back to the configuration before; the file is left as it is", "reason", cause)
+	err := r.director.RollBack(ctx, before, cause)
+	if err == nil {
+		err = r.settle(ctx, rollBackWithin)
+	}
+	r.follow(before)
+	if err != nil {
+		r.log.Error("not all is as it was before", "err", err)
+		return &control.Error{Code: control.CodeRolledBack, Message: fmt.Sprintf("%s; rolled back, but not all is as it was before: %s", cause, err)}
+	}
+	r.log.Info("rolled back to the configuration before", "config", r.flags.file.path)
+	return &control.Error{Code: control.CodeRolledBack, Message: fmt.Sprintf("%s; the configuration before stands", cause)}
 }

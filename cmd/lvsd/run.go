@@ -70,23 +70,22 @@ func newRun() *cobra.Command {
 			"a successor that starts at once: no connection is lost.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			queue := newQueuedWriter(command.ErrOrStderr())
-			defer func() { _ = queue.Close() }()
 			level := slog.LevelInfo
 			if flags.debug {
 				level = slog.LevelDebug
 			}
-			log, err := newLogger(queue, flags.logFormat, level)
+			log, done, err := openLog(command.ErrOrStderr(), flags.logFormat, level)
 			if err != nil {
 				return err
 			}
+			defer done()
 			return runDaemon(command.Context(), flags, log)
 		},
 	}
 	flags.file.register(command)
 	registerRunDirectory(command, &flags.runDirectory)
 	registerStateDirectory(command, &flags.stateDirectory)
-	command.Flags().StringVar(&flags.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	command.Flags().StringVar(&flags.logFormat, "log-format", logAuto, "`FORMAT` of the log: auto, text, json or journald")
 	command.Flags().BoolVar(&flags.debug, "debug", false, "log more")
 	return command
 }
@@ -118,6 +117,7 @@ func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 		Version:      version(),
 		Kernel:       host,
 		Network:      host,
+		Meter:        host,
 		Memory:       director.MemoryFile{Path: filepath.Join(flags.runDirectory, stateName)},
 		Holds:        director.HoldFile{Path: filepath.Join(flags.stateDirectory, holdsName)},
 		OverrideFile: filepath.Join(flags.stateDirectory, overridesName),
@@ -158,8 +158,10 @@ func serve(ctx context.Context, r *running, c *config.Config, flags runFlags, lo
 	defer stopDirector(nil)
 	otherContext, stopOthers := context.WithCancel(context.WithoutCancel(ctx))
 	var others sync.WaitGroup
+	defer r.beside.end() // a reload that is under way may begin some
 	defer others.Wait()
 	defer stopOthers()
+	r.begin(otherContext, &others, c)
 	others.Go(func() {
 		if err := control.Serve(otherContext, socket, r); err != nil {
 			log.Error("the control socket does not answer any more", "err", err)
@@ -172,12 +174,7 @@ func serve(ctx context.Context, r *running, c *config.Config, flags runFlags, lo
 		tellSystemd(log, daemon.SdNotifyStopping)
 		stopDirector(cause)
 	}
-	defer r.beside.end()
-	r.reloaded = func(c *config.Config) { r.beside.follow(otherContext, c) }
-	r.reloaded(c)
-	others.Go(func() {
-		handleSignals(otherContext, signals, stop, func() { r.hangUp(otherContext) })
-	})
+	others.Go(func() { handleSignals(otherContext, signals, stop, r.ask) })
 	log.Info("lvsd starts", "version", version(), "config", flags.file.path, "pid", os.Getpid())
 	return r.Run(directorContext)
 }

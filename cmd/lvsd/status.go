@@ -1,10 +1,9 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,31 +11,39 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lvsd/lvsd/director"
-	"github.com/lvsd/lvsd/director/control"
 )
 
 func newStatus() *cobra.Command {
-	var runDirectory string
-	var asJSON bool
+	var flags daemonFlags
+	var plugin bool
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "Show roles, VIPs and real servers of the running daemon",
-		Args:  noArguments,
+		Short: "Show roles, VIPs and real servers of the running daemon, and the other nodes",
+		Long: "Show roles, VIPs and real servers of the running daemon, what operators ordered, and\n" +
+			"the other nodes of the cluster.\n\n" +
+			"With --nagios, print one line with performance data, as a plugin of Icinga or Nagios,\n" +
+			"and exit 0 if all is well, 1 for a warning, 2 if it is critical, 3 if it cannot be\n" +
+			"told. That no daemon runs is critical.",
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			status, err := control.Status(command.Context(), filepath.Join(runDirectory, socketName))
+			if plugin && flags.asJSON {
+				return usageError{errors.New("--json and --nagios: want one of them")}
+			}
+			if plugin {
+				return nagios(command.Context(), flags.socket(), command.OutOrStdout(), time.Now())
+			}
+			status, err := flags.status(command.Context())
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				encoder := json.NewEncoder(command.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(status)
+			if flags.asJSON {
+				return writeJSON(command.OutOrStdout(), status)
 			}
 			return writeStatus(command.OutOrStdout(), status, time.Now())
 		},
 	}
-	registerRunDirectory(command, &runDirectory)
-	command.Flags().BoolVarP(&asJSON, "json", "j", false, "print JSON")
+	flags.register(command)
+	command.Flags().BoolVar(&plugin, "nagios", false, "print one line and exit as a monitoring plugin does")
 	return command
 }
 
@@ -56,11 +63,13 @@ func writeStatus(w io.Writer, s director.Status, now time.Time) error {
 	if s.Reconcile.Error != "" {
 		fmt.Fprintf(&b, "kernel not as planned: %s\n", s.Reconcile.Error)
 	}
+	writeOrders(&b, s, now)
 	writeInstances(&b, s, now)
 	writeTrackers(&b, s.Trackers, now)
 	for _, daemon := range s.Daemons {
 		fmt.Fprintf(&b, "connections are synchronised: %s on %s, id %d\n", daemon.State, daemon.Interface, daemon.ID)
 	}
+	writeNodes(&b, s, now)
 	writeServices(&b, s.Services, now)
 	writeHosts(&b, s.Hosts, now)
 	for _, c := range s.Conflicts {

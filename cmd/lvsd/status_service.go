@@ -67,13 +67,16 @@ func writeService(b *strings.Builder, s director.ServiceStatus, where string, no
 	case q.Needed > 1:
 		fmt.Fprintf(b, "  quorum for %s: weight %d is up, %d needed\n", ago(now, q.Since), q.Up, q.Needed)
 	}
+	if o := s.Override; o != nil && !o.Cleared {
+		b.WriteString(printableLine("  %s %s", overrideState(*o), orderedBy(*o, now)) + "\n")
+	}
 	if s.Sorry {
 		fmt.Fprintf(b, "  the sorry server %s is in use\n", s.SorryServer)
 	}
 	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "  REAL SERVER\tSTATE\tSINCE\tWEIGHT\tACTIVE\tINACTIVE\tLAST RESULT")
 	for _, server := range s.RealServers {
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%d\t%d\t%s\n", name(server), server.State,
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%d\t%d\t%s\n", name(server), serverState(server),
 			ago(now, server.Since), weight(server, now), server.Active, server.Inactive, lastResult(server))
 	}
 	_ = table.Flush()
@@ -105,6 +108,14 @@ func writeRemarks(b *strings.Builder, s director.RealServerStatus) {
 			remark("warning: %s", c.Warning)
 		}
 	}
+}
+
+// serverState is the state by the checks, and what operators want of it.
+func serverState(s director.RealServerStatus) string {
+	if s.Admin == "" || s.Admin == director.Enabled {
+		return s.State
+	}
+	return s.State + ", " + stateWord(s.Admin)
 }
 
 // name is the address, and the name that the file gives the real server by.

@@ -36,7 +36,8 @@ func newGiveUp() *cobra.Command {
 		Short: "Leave MASTER to another node, and wait until it has it",
 		Long: "Leave MASTER to another node, and wait until it has it. If no other takes over\n" +
 			"in time, this node becomes MASTER again, and the command fails.",
-		Args: wantArguments("INSTANCE"),
+		Args:              wantArguments("INSTANCE"),
+		ValidArgsFunction: completeInstance,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			if timeout <= 0 {
 				return usageError{fmt.Errorf("--timeout %v: want more than 0", timeout)}
@@ -70,9 +71,10 @@ func newRelease() *cobra.Command {
 func newVerb(use, short string, do func(ctx context.Context, path, instance string) error) *cobra.Command {
 	var runDirectory string
 	command := &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  wantArguments("INSTANCE"),
+		Use:               use,
+		Short:             short,
+		Args:              wantArguments("INSTANCE"),
+		ValidArgsFunction: completeInstance,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return do(command.Context(), filepath.Join(runDirectory, socketName), arguments[0])
 		},
@@ -84,9 +86,10 @@ func newVerb(use, short string, do func(ctx context.Context, path, instance stri
 func newPriority() *cobra.Command {
 	var runDirectory string
 	command := &cobra.Command{
-		Use:   "priority INSTANCE N|default",
-		Short: "Set the priority that tracking starts from; default is the configured one",
-		Args:  wantArguments("INSTANCE", "N|default"),
+		Use:               "priority INSTANCE N|default",
+		Short:             "Set the priority that tracking starts from; default is the configured one",
+		Args:              wantArguments("INSTANCE", "N|default"),
+		ValidArgsFunction: completeInstance,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			priority, err := parsePriority(arguments[1])
 			if err != nil {

@@ -62,33 +62,43 @@ func do(ctx context.Context, path, instance, verb string, wait time.Duration, re
 func call(ctx context.Context, path, method, target string, timeout time.Duration, request, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	response, err := ask(ctx, path, method, target, request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(response.Body).Decode(answer)
+}
+
+// ask makes a request and returns the answer, unless that is a refusal.
+func ask(ctx context.Context, path, method, target string, request any) (*http.Response, error) {
 	var body io.Reader
 	if request != nil {
 		text, err := json.Marshal(request)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(text)
 	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://lvsd"+target, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := client(path).Do(r)
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, path)
+		return nil, fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, path)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return refusal(response)
+		defer func() { _ = response.Body.Close() }()
+		return nil, refusal(response)
 	}
-	if answer == nil {
-		return nil
-	}
-	return json.NewDecoder(response.Body).Decode(answer)
+	return response, nil
 }
 
 func client(path string) *http.Client {

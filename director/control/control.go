@@ -2,8 +2,8 @@
 // the lvsd command and for programs. It must not decide anything: it asks the
 // director.
 //
-// Only root may connect: the socket has mode 0600 in a directory of the
-// daemon's own.
+// Only root may ask, and the daemon's own user: the socket has mode 0600 in a
+// directory of the daemon's own, and the kernel is asked who has connected.
 package control
 
 import (
@@ -94,19 +94,17 @@ func Serve(ctx context.Context, l net.Listener, source Source) error {
 
 func serve(ctx context.Context, l net.Listener, source Source, timeout time.Duration) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, source.Status())
-	})
-	registerVerbs(mux, source)
-	registerPlan(mux, source)
-	registerExplain(mux, source)
+	for _, one := range routes(source) {
+		mux.HandleFunc(one.method+" "+one.path, one.handle)
+	}
 	server := &http.Server{
-		Handler:        mux,
+		Handler:        admit(mux),
 		ReadTimeout:    timeout,
 		WriteTimeout:   timeout,
 		IdleTimeout:    timeout,
 		MaxHeaderBytes: headerLimit,
-		BaseContext:    func(net.Listener) context.Context { return ctx },
+		BaseContext:    func(net.Listener) context.Context { return context.WithValue(ctx, daemonKey{}, ctx) },
+		ConnContext:    withCaller,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/lvsd/lvsd/director"
@@ -46,17 +47,12 @@ func serving(t *testing.T, serve func(ctx context.Context, l net.Listener) error
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- serve(ctx, listener) }()
-	stopped := false
-	stop = func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
-		if stopped {
-			return
-		}
-		stopped = true
 		if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("serve: %v", err)
 		}
-	}
+	})
 	t.Cleanup(stop)
 	return path, stop
 }

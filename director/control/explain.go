@@ -27,18 +27,6 @@ func Explain(ctx context.Context, path, server, service string) (director.Explan
 	return e, nil
 }
 
-// registerExplain adds the path for explanations.
-func registerExplain(mux *http.ServeMux, source Source) {
-	mux.HandleFunc("GET "+explainPath, func(w http.ResponseWriter, r *http.Request) {
-		e, err := explain(r.URL.RawQuery, source)
-		if err != nil {
-			writeError(w, err)
-			return
-		}
-		writeJSON(w, http.StatusOK, e)
-	})
-}
-
 func explain(text string, source Source) (director.Explanation, error) {
 	query, err := url.ParseQuery(text)
 	if err != nil {

@@ -42,18 +42,7 @@ func Plan(ctx context.Context, path string, request PlanRequest) (director.Previ
 	return preview, nil
 }
 
-// registerPlan adds the path for plans, which change nothing.
-func registerPlan(mux *http.ServeMux, source Source) {
-	mux.HandleFunc("POST "+planPath, func(w http.ResponseWriter, r *http.Request) {
-		preview, err := plan(w, r, source)
-		if err != nil {
-			writeError(w, err)
-			return
-		}
-		writeJSON(w, http.StatusOK, preview)
-	})
-}
-
+// plan asks what a reload would change, and changes nothing.
 func plan(w http.ResponseWriter, r *http.Request, source Source) (director.Preview, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), planTimeout)
 	defer cancel()

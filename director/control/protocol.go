@@ -3,16 +3,26 @@ package control
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/lvsd/lvsd/director"
 )
 
-// The paths. A verb is a POST to /v1/vrrp/INSTANCE/VERB; its body is a JSON
-// object, or empty.
+// The paths. A verb is a POST to /v1/vrrp/INSTANCE/VERB; the body of a POST is a JSON
+// object, or empty where nothing is to be said.
 const (
-	statusPath = "/v1/status"
-	vrrpPath   = "/v1/vrrp/"
+	statusPath      = "/v1/status"
+	trafficPath     = "/v1/traffic"
+	eventsPath      = "/v1/events"
+	vrrpPath        = "/v1/vrrp/"
+	ordersPath      = "/v1/orders"
+	clearPath       = "/v1/orders/clear"
+	maintenancePath = "/v1/maintenance"
+	checkPath       = "/v1/check"
+	reloadPath      = "/v1/reload"
+	confirmPath     = "/v1/reload/confirm"
+	openAPIPath     = "/v1/openapi.json"
 )
 
 // ErrNotRunning means that nobody listens on the socket.
@@ -42,6 +52,10 @@ const (
 	CodeBusy = "busy"
 	// CodeNothingToConfirm: no reload waits to be confirmed.
 	CodeNothingToConfirm = "nothing_to_confirm"
+	// CodeNotPermitted: the user who asks is neither root nor the daemon's own.
+	CodeNotPermitted = "not_permitted"
+	// CodeTimeout: it took too long. What was done up to there stands.
+	CodeTimeout = "timeout"
 	// CodeFailed: the daemon could not do it.
 	CodeFailed = "failed"
 )
@@ -55,6 +69,19 @@ type Error struct {
 
 // Error is the message.
 func (e *Error) Error() string { return e.Message }
+
+// Is makes CodeNotPermitted fs.ErrPermission.
+func (e *Error) Is(target error) bool {
+	return target == fs.ErrPermission && e.Code == CodeNotPermitted
+}
+
+// Codes are all codes.
+func Codes() []string {
+	return []string{
+		CodeUnknownInstance, CodeUnknownServer, CodeUnknownService, CodeNoTakeover, CodeBadRequest, CodeInvalidFile,
+		CodeUnknownNode, CodeRolledBack, CodeBusy, CodeNothingToConfirm, CodeNotPermitted, CodeTimeout, CodeFailed,
+	}
+}
 
 type errorBody struct {
 	Error *Error `json:"error"`

@@ -21,34 +21,6 @@ const (
 	maxPriority = 254
 )
 
-// registerVerbs adds what changes something.
-func registerVerbs(mux *http.ServeMux, source Source) {
-	verb := func(name string, do func(w http.ResponseWriter, r *http.Request, instance string) (any, error)) {
-		mux.HandleFunc("POST "+vrrpPath+"{instance}/"+name, func(w http.ResponseWriter, r *http.Request) {
-			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
-			answer, err := do(w, r, r.PathValue("instance"))
-			if err != nil {
-				writeError(w, err)
-				return
-			}
-			writeJSON(w, http.StatusOK, answer)
-		})
-	}
-	type nothing struct{}
-	verb("give-up", func(w http.ResponseWriter, r *http.Request, instance string) (any, error) {
-		return giveUp(w, r, source, instance)
-	})
-	verb("hold", func(_ http.ResponseWriter, r *http.Request, instance string) (any, error) {
-		return nothing{}, source.Hold(r.Context(), instance)
-	})
-	verb("release", func(_ http.ResponseWriter, r *http.Request, instance string) (any, error) {
-		return nothing{}, source.Release(r.Context(), instance)
-	})
-	verb("priority", func(_ http.ResponseWriter, r *http.Request, instance string) (any, error) {
-		return nothing{}, setPriority(r, source, instance)
-	})
-}
-
 // giveUp waits for as long as the request says, which may be longer than other
 // requests take. It ends when the client goes.
 func giveUp(w http.ResponseWriter, r *http.Request, source Source, instance string) (any, error) {
@@ -97,16 +69,40 @@ func decode(r *http.Request, request any) error {
 func writeError(w http.ResponseWriter, err error) {
 	answer, status := &Error{CodeFailed, err.Error()}, http.StatusInternalServerError
 	switch {
+	case errors.As(err, &answer):
+		status = statusOf(answer.Code)
 	case errors.Is(err, director.ErrUnknownInstance):
 		answer.Code, status = CodeUnknownInstance, http.StatusNotFound
 	case errors.Is(err, director.ErrUnknownServer):
 		answer.Code, status = CodeUnknownServer, http.StatusNotFound
 	case errors.Is(err, director.ErrUnknownService):
 		answer.Code, status = CodeUnknownService, http.StatusNotFound
+	case errors.Is(err, director.ErrUnknownNode):
+		answer.Code, status = CodeUnknownNode, http.StatusNotFound
 	case errors.Is(err, director.ErrNoTakeover):
 		answer.Code, status = CodeNoTakeover, http.StatusConflict
-	case errors.As(err, &answer):
-		status = http.StatusBadRequest
+	case errors.Is(err, director.ErrBadOrder):
+		answer.Code, status = CodeBadRequest, http.StatusBadRequest
+	case errors.Is(err, errors.ErrUnsupported):
+		status = http.StatusNotImplemented
 	}
 	writeJSON(w, status, errorBody{answer})
+}
+
+// statusOf is the status that a code goes with.
+func statusOf(code string) int {
+	switch code {
+	case CodeUnknownInstance, CodeUnknownServer, CodeUnknownService, CodeUnknownNode:
+		return http.StatusNotFound
+	case CodeNoTakeover, CodeRolledBack, CodeBusy, CodeNothingToConfirm:
+		return http.StatusConflict
+	case CodeNotPermitted:
+		return http.StatusForbidden
+	case CodeTimeout:
+		return http.StatusGatewayTimeout
+	case CodeFailed:
+		return http.StatusInternalServerError
+	default:
+		return http.StatusBadRequest
+	}
 }

@@ -5,7 +5,9 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director"
@@ -24,7 +26,25 @@ type Source interface {
 
 // Serve answers on c.Listen until ctx ends. The error is that it cannot listen, or
 // cannot read its certificate.
-func Serve(ctx context.Context, _ config.Web, _ Source, _ *slog.Logger) error {
-	<-ctx.Done()
-	return nil
+func Serve(ctx context.Context, c config.Web, source Source, log *slog.Logger) error {
+	if !c.Listen.IsValid() {
+		<-ctx.Done()
+		return nil
+	}
+	s := newSite(c, source, log)
+	if c.Certificate != "" {
+		keys := &keyPair{certificate: c.Certificate, key: c.Key, log: log}
+		if err := keys.load(); err != nil {
+			return fmt.Errorf("the page: %w", err)
+		}
+		s.keys = keys
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen.String())
+	if err != nil {
+		return fmt.Errorf("the page: %w", err)
+	}
+	if !c.Listen.Addr().IsLoopback() && s.keys == nil {
+		log.Warn("the page is served without TLS beyond this host", "listen", c.Listen)
+	}
+	return s.serve(ctx, listener)
 }

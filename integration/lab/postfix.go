@@ -64,12 +64,15 @@ func (p *Postfix) Start() {
 }
 
 // Delivered counts the messages in the mailbox.
-func (p *Postfix) Delivered() int {
+func (p *Postfix) Delivered() int { return strings.Count("\n"+p.Mail(), "\nFrom ") }
+
+// Mail is the mailbox: all messages, one after the other.
+func (p *Postfix) Mail() string {
 	b, err := os.ReadFile(filepath.Join(p.dir, "mail", "inbox"))
 	if err != nil {
-		return 0
+		return "" // nothing was delivered yet
 	}
-	return strings.Count("\n"+string(b), "\nFrom ")
+	return string(b)
 }
 
 func (p *Postfix) greets(address netip.AddrPort) error {

@@ -35,6 +35,7 @@ const (
 	NeedVsftpd     Need = "vsftpd"     // the file server
 	NeedSlapd      Need = "slapd"      // the directory server
 	NeedUnbound    Need = "unbound"    // the name server
+	NeedChromium   Need = "chromium"   // the browser, which needs no screen
 )
 
 // Require ends the test when a need is not met: as a failure where the
@@ -79,7 +80,7 @@ func (n Need) check() error {
 		return errors.Join(program(frrZebra), program(frrVRRP), program(frrShell))
 	case NeedRedis:
 		return program("redis-server")
-	case NeedKeepalived, NeedNginx, NeedTcpdump, NeedDovecot, NeedVsftpd, NeedSlapd, NeedUnbound:
+	case NeedKeepalived, NeedNginx, NeedTcpdump, NeedDovecot, NeedVsftpd, NeedSlapd, NeedUnbound, NeedChromium:
 		return program(string(n))
 	}
 	return fmt.Errorf("unknown need %q", string(n))

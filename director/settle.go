@@ -1,0 +1,149 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/lvsd/lvsd/vrrp"
+)
+
+// errSuperseded is what Settle returns where another reload came first.
+var errSuperseded = errors.New("another configuration has taken its place")
+
+// reloadWait is a reload until the kernel is as the new configuration says.
+type reloadWait struct {
+	// worked are the instances that took part in the election before.
+	worked Set[string]
+	// resolved is closed when it is known how it ended, in err. Until then err is
+	// why the kernel is not as planned yet. Director.mu guards err.
+	resolved chan struct{}
+	err      error
+}
+
+// Settle waits until the kernel is as the configuration of the last Reload says: all
+// of it has been carried out, and no instance that worked before is in FAULT for its
+// interface or its VIPs. The error says what could not be done: at once if it cannot
+// become better, or when ctx ends.
+func (d *Director) Settle(ctx context.Context) error {
+	d.mu.Lock()
+	s := d.settling
+	d.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	select {
+	case <-s.resolved:
+		return s.err
+	case <-ctx.Done():
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.err != nil {
+		return fmt.Errorf("the kernel is not as the file says: %w", s.err)
+	}
+	return fmt.Errorf("the kernel is not as the file says yet: %w", context.Cause(ctx))
+}
+
+// settleAnew begins to wait for the configuration that is applied now. Worked are the
+// instances that took part in the election before.
+func (d *Director) settleAnew(worked Set[string]) {
+	d.resolve(errSuperseded)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.settling = &reloadWait{worked: worked, resolved: make(chan struct{})}
+}
+
+// isSettling reports whether a reload still waits. It is for the loop.
+func (d *Director) isSettling() bool {
+	if d.settling == nil {
+		return false
+	}
+	select {
+	case <-d.settling.resolved:
+		return false
+	default:
+		return true
+	}
+}
+
+// resolve ends the waiting. It is for the loop.
+func (d *Director) resolve(err error) {
+	if !d.isSettling() {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.settling.err = err
+	close(d.settling.resolved)
+}
+
+// judgeReload takes the outcome of a reconciliation. The first after a reload, and each
+// until one succeeds, is of everything.
+func (d *Director) judgeReload(err error) {
+	if !d.isSettling() {
+		return
+	}
+	s := d.settling
+	if err != nil {
+		d.mu.Lock()
+		s.err = err
+		d.mu.Unlock()
+		return
+	}
+	faulty, waits := d.standingOf(s.worked)
+	switch {
+	case faulty != nil:
+		d.resolve(faulty)
+	case waits == nil:
+		d.resolve(nil)
+	default:
+		d.mu.Lock()
+		s.err = waits
+		d.mu.Unlock()
+	}
+}
+
+// standingOf returns what is wrong with one of the instances, and otherwise why one
+// does not take part in the election yet.
+func (d *Director) standingOf(names Set[string]) (faulty, waits error) {
+	d.mu.Lock()
+	instances := maps.Clone(d.instances)
+	d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		i := instances[name]
+		if i == nil {
+			continue
+		}
+		status := i.router.Status()
+		if status.Role == vrrp.Initialize && waits == nil {
+			waits = fmt.Errorf("instance %q does not take part in the election yet", name)
+		}
+		for _, cause := range slices.Sorted(maps.Keys(status.Faults)) {
+			if isOwnFault(cause) {
+				return fmt.Errorf("instance %q worked before and is in FAULT now: %s", name, status.Faults[cause]), nil
+			}
+		}
+	}
+	return nil, waits
+}
+
+// isOwnFault tells a cause that the file brings about from a tracker's, which the
+// file asks for.
+func isOwnFault(cause string) bool {
+	return cause == vrrp.CauseInterface || cause == causeVIP || strings.HasPrefix(cause, causeLink)
+}
+
+// working are the instances that take part in the election.
+func (d *Director) working() Set[string] {
+	names := Set[string]{}
+	for _, i := range d.currentInstances() {
+		if role := i.router.Status().Role; role == vrrp.Master || role == vrrp.Backup {
+			names.Add(i.config.Router.Name)
+		}
+	}
+	return names
+}
