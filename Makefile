@@ -8,7 +8,8 @@ vm_packages   := $(patsubst ./%/,%,$(sort $(dir $(shell grep -rlE 'NeedIPVS|"ipv
 host_packages := ./integration ./integration/lab
 
 # What each place promises: a test that finds it missing there fails.
-unit_promise := netns,root,process-events,iptables,iptables-nft,iptables-legacy,setpriv
+unit_promise := netns,root,process-events,iptables,iptables-nft,iptables-legacy,setpriv,chromium,keepalived,promtool
+packaging_promise := netns,make,dpkg,dpkg-deb,rpm,systemd-analyze
 peers        := nginx,dovecot,redis,vsftpd,slapd,unbound
 host_promise := netns,iptables,postfix,keepalived,frr,tcpdump,$(peers)
 vm_promise   := $(host_promise),ipvs,ipvs-sip,ipvsadm
@@ -19,12 +20,14 @@ static   := CGO_ENABLED=0
 go_files := $(shell find . -name '*.go' -not -path './build/*') go.mod
 
 export LVSD_BINARY := $(build)/lvsd
+# Where tests leave what somebody may want to look at, such as pictures of the page.
+export LVSD_TEST_ARTEFACTS := $(results)
 
 # The tests in the virtual machine are two parts. The larger one mostly waits, and
 # runs beside everything else; these look at outages, and run by themselves.
 relay_tests := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
 
-.PHONY: help build test here unit host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan package lint fuzz install tools clean
+.PHONY: help build test here unit packaging host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan package lint fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,18 +42,21 @@ test: install tools ## run every test; the last line is the sum
 	$(MAKE) --no-print-directory --keep-going --jobs=$$jobs --output-sync=target vm-ipvs here || status=1; \
 	$(MAKE) --no-print-directory vm-relay || status=1; \
 	echo "== sum"; \
-	$(suite) total $(results)/unit $(results)/host $(results)/vm-ipvs $(results)/vm-relay || status=1; \
+	$(suite) total $(results)/unit $(results)/packaging $(results)/host $(results)/vm-ipvs $(results)/vm-relay || status=1; \
 	exit $$status
 
 # What needs no kernel with IPVS, one after the other.
 here: tools
-	@status=0; for target in lint unit host; do \
+	@status=0; for target in lint unit packaging host; do \
 		$(MAKE) --no-print-directory $$target || status=1; \
 	done; exit $$status
 
 unit: tools ## tests of packages by themselves, with the race detector
 	@echo "== unit"; LVSD_TEST_REQUIRE=$(unit_promise) $(suite) -count $(results)/unit test -race \
-		$$(go list ./... | grep -vE '/integration(/lab)?$$')
+		$$(go list ./... | grep -vE '/(integration(/lab)?|packaging)$$')
+
+packaging: tools ## build a package, install it, run what it installed
+	@echo "== packaging"; LVSD_TEST_REQUIRE=$(packaging_promise) $(suite) -count $(results)/packaging test ./packaging
 
 host: tools ## tests in namespaces of this machine, with the race detector
 	@echo "== host"; LVSD_TEST_REQUIRE=$(host_promise) $(suite) -count $(results)/host test -race -parallel 4 -timeout 30m $(host_packages)

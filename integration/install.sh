@@ -28,6 +28,8 @@ arping iputils-arping
 chromium chromium
 promtool prometheus
 rpm rpm
+systemd-analyze systemd
+make make
 gcc gcc
 '
 

@@ -32,7 +32,8 @@ vips = ["10.99.0.100", "10.99.0.101"]
 
 [[virtual_service]]
 name = "echo"
-addresses = ["10.99.0.100:7", "10.99.0.101:7"]
+addresses = ["10.99.0.100", "10.99.0.101"]
+ports = [7]
 protocol = "tcp"
 scheduler = "rr"
 forwarding = "nat"

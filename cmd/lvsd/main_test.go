@@ -53,7 +53,7 @@ func TestExitCodes(t *testing.T) {
 			"unknown log format",
 			[]string{"run", "-c", example, "--run-dir", absent, "--log-format", "xml"},
 			exitUsage, nil,
-			[]string{`"xml"`, "text or json"},
+			[]string{`"xml"`, "auto, text, json or journald"},
 		},
 		{"help", nil, exitOK, []string{"Operate:", "See:", "run", "check", "list", "status"}, nil},
 	} {
