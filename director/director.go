@@ -73,8 +73,8 @@ type Options struct {
 	Holds  HoldFile
 	// OverrideFile is where overrides are kept, over boots; empty is nowhere.
 	OverrideFile string
-	// Node is this node's name in overrides; RouterID unless set. Spread tells the
-	// other nodes of overrides; nil is that there are none.
+	// Node is this node's name in overrides where there is no cluster; RouterID unless
+	// set. Spread tells the other nodes of overrides; nil is that there are none.
 	Node   string
 	Spread SpreadFunc
 	Log    *slog.Logger

@@ -173,12 +173,17 @@ func (d *Director) spread(ctx context.Context, first Override, news []Override) 
 	return s
 }
 
-// nodeName is this node's name in overrides.
+// nodeName is this node's name in overrides: the one that the other nodes know.
 func (d *Director) nodeName() string {
-	if d.Node != "" {
+	c := d.currentConfig()
+	switch {
+	case c.Cluster != nil:
+		return c.Cluster.Self
+	case d.Node != "":
 		return d.Node
+	default:
+		return c.Global.RouterID
 	}
-	return d.currentConfig().Global.RouterID
 }
 
 // targets are what the target means: services and real servers of the configuration,

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/lvsd/lvsd/config"
 )
@@ -15,10 +16,17 @@ type companion struct {
 	name string
 	// part is what it depends on.
 	part func(*config.Config) any
-	// run works until ctx ends. An error is logged; it is not begun again before
-	// part changes.
+	// run works until ctx ends. After an error it is begun again: what it lacks, such
+	// as an address to listen on, may come.
 	run func(ctx context.Context, c *config.Config) error
 }
+
+// firstRetry and slowestRetry bound the pause before a companion that failed is begun
+// again.
+const (
+	firstRetry   = time.Second
+	slowestRetry = time.Minute
+)
 
 // companions are those that run now.
 type companions struct {
@@ -60,13 +68,32 @@ func (c *companions) begin(ctx context.Context, one companion, file *config.Conf
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := one.run(ctx, file); err != nil && ctx.Err() == nil {
-			c.log.Error("goes on without", "what", one.name, "err", err)
-		}
+		c.keep(ctx, one, file)
 	}()
 	return func() {
 		cancel()
 		<-ended
+	}
+}
+
+// keep runs a companion, again and again if it fails, until ctx ends or it has nothing
+// to do.
+func (c *companions) keep(ctx context.Context, one companion, file *config.Config) {
+	told := ""
+	for pause := firstRetry; ; pause = min(2*pause, slowestRetry) {
+		err := one.run(ctx, file)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if err.Error() != told {
+			told = err.Error()
+			c.log.Error("goes on without", "what", one.name, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
 	}
 }
 

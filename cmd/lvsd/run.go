@@ -94,6 +94,10 @@ func newRun() *cobra.Command {
 func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 	refuseHugePages(log)
 	loading()
+	name, err := flags.file.nodeName()
+	if err != nil {
+		return err
+	}
 	var files config.Cache
 	c, err := flags.load(&files)
 	if err != nil {
@@ -121,7 +125,7 @@ func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 		Memory:       director.MemoryFile{Path: filepath.Join(flags.runDirectory, stateName)},
 		Holds:        director.HoldFile{Path: filepath.Join(flags.stateDirectory, holdsName)},
 		OverrideFile: filepath.Join(flags.stateDirectory, overridesName),
-		Node:         nodeOf(c),
+		Node:         name,
 		Spread:       channel.Spread,
 		Log:          log,
 		Ready:        func() { tellSystemd(log, daemon.SdNotifyReady) },
@@ -137,14 +141,6 @@ func (f *runFlags) load(files *config.Cache) (*config.Config, error) {
 		return nil, err
 	}
 	return files.Load(f.file.path, node)
-}
-
-// nodeOf is the node's name among the others; empty where there are none.
-func nodeOf(c *config.Config) string {
-	if c.Cluster == nil {
-		return ""
-	}
-	return c.Cluster.Self
 }
 
 // serve runs the director, what stands around it, the control socket and the signal

@@ -111,7 +111,7 @@ func newRig(t *testing.T, with terms) *rig {
 func (r *rig) log() *slog.Logger { return r.journal.log() }
 
 func pass(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 
