@@ -53,13 +53,15 @@ func sweep() error {
 }
 
 // removeNamed deletes a namespace's name, which may be a mere file: a process that
-// was killed while it made or removed one leaves that.
+// was killed while it made or removed one leaves that. Where ip-netns has mounted the
+// directory over itself since, the file is busy below that mount; it stays, and
+// disturbs nobody.
 func removeNamed(name string) error {
 	err := netns.DeleteNamed(name)
 	if errors.Is(err, unix.EINVAL) {
 		err = os.Remove(filepath.Join(netnsDir, name))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, unix.EBUSY) {
 		return fmt.Errorf("namespace %s: %w", name, err)
 	}
 	return nil
