@@ -77,8 +77,8 @@ vm-tests: tools
 		$(static) go test -c -o $(build)/tests/$$(echo $$package | tr / -).test ./$$package || exit 1; \
 	done
 
-demo: install tools $(build)/demo ## show the mail relay at work
-	@$(vm_run) -timeout 40m -- $(build)/demo
+demo: install tools $(build)/demo ## show the mail relay at work; DEMO_KEEP=1 goes on with the page of the MASTER
+	@$(vm_run) $(if $(DEMO_KEEP),-timeout 24h -stdin -publish 9477,-timeout 40m) -- $(build)/demo
 
 bench-failover: install $(build)/lvsd $(build)/bench ## measure outages beside keepalived; ARGS="-repeat 20 -only REGEXP"
 	@$(build)/bench failover $(ARGS)

@@ -2,7 +2,8 @@
 // in network namespaces with a real Postfix and lvsd each, a client that
 // delivers mail through the VIP, and what becomes of the mail when a relay or a
 // Postfix fails. It runs as root on a kernel with ip_vs; LVSD_BINARY names the
-// lvsd program.
+// lvsd program. With DEMO_KEEP=1 it ends with the page of the MASTER, for a browser
+// on the machine that it was started on.
 //
 // It exits 0 only if every step was as it should be.
 package main
@@ -52,16 +53,28 @@ func run(ctx context.Context, arguments []string, stdout *os.File, stderr io.Wri
 		return exitUsage
 	}
 	s := &screen{w: stdout, colour: isTerminal(stdout), pause: pauser(ctx, *pace)}
-	return play(ctx, s, stderr, func(st *stage) []step { return newDemo(st, s, *example).steps() })
+	return play(ctx, s, stderr, func(st *stage) []step {
+		d := newDemo(st, s, *example)
+		if os.Getenv(keepVariable) != "" {
+			st.epilogue = func() error { return d.keep(os.Stdin) }
+		}
+		return d.steps()
+	})
 }
 
-// play performs a script's steps in a lab and prints the summary. It returns
-// the exit code.
+// play performs a script's steps in a lab and prints the summary, which the
+// epilogue follows. It returns the exit code.
 func play(ctx context.Context, s *screen, stderr io.Writer, script func(*stage) []step) int {
 	good := false
 	err := lab.Run(ctx, "demo", stderr, func(t lab.TB) {
 		st := &stage{TB: t}
 		good = st.play(s, script(st))
+		if st.epilogue == nil || ctx.Err() != nil {
+			return
+		}
+		if err := st.epilogue(); err != nil {
+			t.Fatalf("%v", err)
+		}
 	})
 	if err != nil {
 		fmt.Fprintf(stderr, "demo: %v\n", err)

@@ -36,6 +36,8 @@ type stage struct {
 	err error
 	// failed tells that some step has failed.
 	failed bool
+	// epilogue follows the summary, unless nil.
+	epilogue func() error
 }
 
 // Fatalf ends the step.

@@ -34,6 +34,7 @@ func (o options) runDirectly(ctx context.Context, args []string) (int, error) {
 	}
 	defer unlock()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), o.publish.environment(loopback)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err = cmd.Run()
 	var exit *exec.ExitError

@@ -39,6 +39,9 @@ func buildInitramfs(ctx context.Context, dir string, k kernel, req protocol.Requ
 		req.EarlyModules = append(req.EarlyModules, name)
 	}
 	req.Modules = index.present(guestModules)
+	if req.Address.IsValid() {
+		req.Modules = append(req.Modules, index.present(networkModules)...)
+	}
 	request, err := json.Marshal(req)
 	if err != nil {
 		return "", err

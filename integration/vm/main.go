@@ -38,6 +38,8 @@ type options struct {
 	direct        string
 	share         string
 	memory        int
+	stdin         bool
+	publish       port
 	timeout, boot time.Duration
 }
 
@@ -93,6 +95,8 @@ func parse(args []string) (options, []string, error) {
 	fs.StringVar(&o.direct, "direct", "auto", "run on this machine: auto, always or never")
 	fs.StringVar(&o.share, "share", "", "let the guest write to `DIR`")
 	fs.IntVar(&o.memory, "memory", 2048, "memory of the guest in `MiB`")
+	fs.BoolVar(&o.stdin, "stdin", false, "let the program in the guest read the standard input")
+	fs.Var(&o.publish, "publish", "reach what the program serves at the address in $"+protocol.ListenVariable+" on 127.0.0.1:`PORT`")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Minute, "give up after")
 	fs.DurationVar(&o.boot, "boot-timeout", 5*time.Minute, "boot again when the guest has not started after")
 	if err := fs.Parse(args); err != nil {
@@ -112,6 +116,9 @@ func parse(args []string) (options, []string, error) {
 
 // runGuest prepares the kernel and the initramfs and boots them.
 func (o options) runGuest(ctx context.Context, log *slog.Logger, program []string) (int, error) {
+	if err := o.publish.free(); err != nil {
+		return 0, err
+	}
 	k, err := prepareKernel(ctx, o.cache, log)
 	if err != nil {
 		return 0, fmt.Errorf("kernel: %w", err)
@@ -130,8 +137,11 @@ func (o options) runGuest(ctx context.Context, log *slog.Logger, program []strin
 		return 0, fmt.Errorf("initramfs: %w", err)
 	}
 	m := machine{
-		kernel: k, initramfs: initramfs, memory: o.memory, share: o.share,
+		kernel: k, initramfs: initramfs, memory: o.memory, share: o.share, publish: o.publish,
 		stdout: os.Stdout, stderr: os.Stderr,
+	}
+	if o.stdin {
+		m.stdin = os.Stdin
 	}
 	return o.bootUntilHello(ctx, log, m, dir)
 }
@@ -181,12 +191,17 @@ func (o options) request(k kernel, program []string) (protocol.Request, error) {
 	if err != nil {
 		return protocol.Request{}, err
 	}
-	return protocol.Request{
+	req := protocol.Request{
 		Args:       append([]string{path}, program[1:]...),
-		Env:        os.Environ(),
+		Env:        append(os.Environ(), o.publish.environment(guestAddress.Addr())...),
 		Dir:        dir,
 		ModuleTree: modules,
 		Release:    k.release,
 		Share:      o.share,
-	}, nil
+		Stdin:      o.stdin,
+	}
+	if o.publish != 0 {
+		req.Address = guestAddress
+	}
+	return req, nil
 }

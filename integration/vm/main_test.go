@@ -18,6 +18,8 @@ func TestParse(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                     "no program",
 		"-direct sometimes ls": "want auto, always or never",
+		"-publish 0 ls":        "want a port",
+		"-publish 65536 ls":    "want a port",
 	} {
 		if _, _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", args, err, want)

@@ -28,6 +28,9 @@ var guestModules = []string{
 	"veth", "bridge", "dummy", "macvlan", "af_packet", "ipip", "sch_netem",
 }
 
+// networkModules is what a guest with a network card needs besides.
+var networkModules = []string{"virtio_net"}
+
 // moduleIndex is modules.dep: each module's file and the files it needs, all
 // relative to the module directory.
 type moduleIndex map[string]moduleFiles

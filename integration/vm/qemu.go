@@ -30,6 +30,11 @@ type machine struct {
 	accel  string
 	memory int // MiB
 	share  string
+	// publish is the port of this machine that leads to the guest; 0 is none.
+	publish port
+	// stdin is what the program reads, from the time that init reports; nil is
+	// nothing.
+	stdin *os.File
 	// console is the file that takes the kernel's console.
 	console string
 	// helloWithin bounds the time until init reports.
@@ -53,13 +58,24 @@ func (m machine) boot(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
 	patience := time.AfterFunc(m.helloWithin, func() { cancel(errNoHello) })
 	defer patience.Stop()
 	started := false
-	status, readErr := m.read(frames, func() { started = patience.Stop() })
+	stop := func() {}
+	defer func() { stop() }()
+	status, readErr := m.read(frames, func() {
+		started = patience.Stop()
+		if m.stdin != nil {
+			stop = feed(ctx, stdin, m.stdin)
+		}
+	})
 	if readErr != nil {
 		cancel(nil)
 	}
@@ -129,6 +145,16 @@ func (m machine) arguments() []string {
 		"-chardev", "file,id=frames,path=/dev/stdout",
 		"-device", "virtserialport,chardev=frames,name=" + protocol.PortName,
 		"-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap",
+	}
+	if m.stdin != nil {
+		args = append(args,
+			"-chardev", "stdio,id=stdin,signal=off",
+			"-device", "virtserialport,chardev=stdin,name="+protocol.StdinName)
+	}
+	if m.publish != 0 {
+		args = append(args,
+			"-netdev", "user,id=network,restrict=on,hostfwd="+m.publish.rule(),
+			"-device", "virtio-net-pci,netdev=network,romfile=")
 	}
 	if m.share != "" {
 		args = append(args, "-virtfs", "local,path="+m.share+",mount_tag=share,security_model=none,multidevs=remap")

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lvsd/lvsd/integration/vm/protocol"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,18 +39,18 @@ func insert(path string) error {
 	return nil
 }
 
-// awaitPort opens the port by the name that the host gave it.
-func awaitPort() (*os.File, error) {
+// awaitPort opens the port by the name that the host gave it, to read or to write.
+func awaitPort(port string, mode int) (*os.File, error) {
 	for end := time.Now().Add(portDeadline); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		names, _ := filepath.Glob("/sys/class/virtio-ports/*/name")
 		for _, name := range names {
-			if b, err := os.ReadFile(name); err != nil || strings.TrimSpace(string(b)) != protocol.PortName {
+			if b, err := os.ReadFile(name); err != nil || strings.TrimSpace(string(b)) != port {
 				continue
 			}
-			return os.OpenFile(filepath.Join("/dev", filepath.Base(filepath.Dir(name))), os.O_WRONLY, 0)
+			return os.OpenFile(filepath.Join("/dev", filepath.Base(filepath.Dir(name))), mode, 0)
 		}
 	}
-	return nil, fmt.Errorf("port %q: did not appear within %v", protocol.PortName, portDeadline)
+	return nil, fmt.Errorf("port %q: did not appear within %v", port, portDeadline)
 }
 
 // modprobe loads the modules, through the program of the host's root.
@@ -66,24 +65,6 @@ func modprobe(modules []string) error {
 	cmd := exec.Command(path, append([]string{"-a", "--"}, modules...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("modprobe: %w: %s", err, bytes.TrimSpace(out))
-	}
-	return nil
-}
-
-// loopbackUp brings lo up: IPVS sends to local real servers through it.
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("lo: socket: %w", err)
-	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq("lo")
-	if err != nil {
-		return fmt.Errorf("lo: %w", err)
-	}
-	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr); err != nil {
-		return fmt.Errorf("lo: bring up: %w", err)
 	}
 	return nil
 }

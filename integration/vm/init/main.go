@@ -80,22 +80,30 @@ func openPort(modules []string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return awaitPort()
+	return awaitPort(protocol.PortName, os.O_WRONLY)
 }
 
 func run(req protocol.Request, frames *protocol.Writer) (int, error) {
 	if err := enterRoot(req); err != nil {
 		return 0, err
 	}
-	if err := loopbackUp(); err != nil {
+	if err := modprobe(req.Modules); err != nil {
 		return 0, err
 	}
-	if err := modprobe(req.Modules); err != nil {
+	if err := networkUp(req.Address); err != nil {
 		return 0, err
 	}
 	cmd := exec.Command(req.Args[0], req.Args[1:]...)
 	cmd.Env, cmd.Dir = req.Env, req.Dir
 	cmd.Stdout, cmd.Stderr = frames.Stream(protocol.Stdout), frames.Stream(protocol.Stderr)
+	if req.Stdin {
+		stdin, err := awaitPort(protocol.StdinName, os.O_RDONLY)
+		if err != nil {
+			return 0, err
+		}
+		defer stdin.Close()
+		cmd.Stdin = stdin
+	}
 	// A daemon left behind may hold the pipes; it does not hold the result.
 	cmd.WaitDelay = orphanDelay
 	err := cmd.Run()

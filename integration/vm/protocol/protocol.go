@@ -8,14 +8,24 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync"
 )
 
 // RequestPath is where the initramfs holds the Request, as JSON.
 const RequestPath = "/request.json"
 
-// PortName is the name of the virtio port that carries the frames.
-const PortName = "lvsd"
+// The names of the virtio ports.
+const (
+	// PortName carries the frames.
+	PortName = "lvsd"
+	// StdinName carries what the program reads; its end is the end of that.
+	StdinName = "lvsd-stdin"
+)
+
+// ListenVariable is set for the program if it is to serve something that is
+// reached from outside: the address and port to listen on.
+const ListenVariable = "VM_LISTEN"
 
 // maxPayload bounds a frame, so that a corrupt length is found out.
 const maxPayload = 1 << 20
@@ -37,6 +47,12 @@ type Request struct {
 	Modules []string
 	// Share is a host directory that the guest may write to, or empty.
 	Share string
+	// Stdin tells that there is a port of that name; without it the program
+	// reads nothing.
+	Stdin bool
+	// Address is the IPv4 address and prefix of the guest's network card, or
+	// the zero value if it has none.
+	Address netip.Prefix
 }
 
 // Kind says what a frame carries.
