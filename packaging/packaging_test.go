@@ -51,6 +51,7 @@ func TestPackages(t *testing.T) {
 	t.Run("rpm", b.likewise)
 	if t.Run("installation", b.installs) {
 		t.Run("unit", b.unit)
+		t.Run("documents", b.documents)
 		t.Run("example", b.example)
 		t.Run("upgrade and stop", b.lives)
 		t.Run("purge", b.purges)
@@ -95,6 +96,15 @@ var wanted = map[string]string{
 	"/usr/share/doc/lvsd/copyright":                  "-rw-r--r--",
 	"/usr/share/doc/lvsd/third-party-licences.txt":   "-rw-r--r--",
 	"/usr/share/doc/lvsd/docs/operation.md":          "-rw-r--r--",
+
+	"/usr/share/doc/lvsd/docs/":                               "drwxr-xr-x",
+	"/usr/share/doc/lvsd/examples/prometheus/":                "drwxr-xr-x",
+	"/usr/share/doc/lvsd/examples/mail-relay/":                "drwxr-xr-x",
+	"/usr/share/doc/lvsd/examples/crossed-vips/README.md":     "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/mail-relay/README.md":       "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/nat-gateway/README.md":      "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/two-data-centres/README.md": "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/web-farm/README.md":         "-rw-r--r--",
 }
 
 func (b built) files(t *testing.T) {
@@ -111,7 +121,10 @@ func (b built) files(t *testing.T) {
 			t.Errorf("%s is %q, want %q", path, modes[path], mode)
 		}
 	}
-	for path := range modes {
+	for path, mode := range modes {
+		if strings.HasSuffix(path, "/") && !strings.HasPrefix(path, "/etc/lvsd/") && mode != "drwxr-xr-x" {
+			t.Errorf("the directory %s is %s", path, mode)
+		}
 		if path == "/etc/lvsd/lvsd.toml" {
 			t.Errorf("%s would make an upgrade ask about the operator's file", path)
 		}
@@ -134,7 +147,7 @@ func (b built) fields(t *testing.T) {
 func (b built) likewise(t *testing.T) {
 	files := strings.Fields(run(t, ".", "rpm", "-qpl", b.rpm))
 	for path := range wanted {
-		if !slices.Contains(files, path) {
+		if !slices.Contains(files, strings.TrimSuffix(path, "/")) {
 			t.Errorf("the rpm has no %s", path)
 		}
 	}
@@ -180,9 +193,43 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+// documents: what the documents and tutorials refer to is in the package too.
+func (b built) documents(t *testing.T) {
+	top := filepath.Join(b.root, "usr/share/doc/lvsd")
+	links := 0
+	for _, pattern := range []string{"docs/*.md", "examples/*/README.md"} {
+		found, err := filepath.Glob(filepath.Join(top, pattern))
+		if err != nil || len(found) < 5 {
+			t.Errorf("%s: %q, %v", pattern, found, err)
+		}
+		for _, path := range found {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+				links++
+				// Links to files of the system are absolute: what they are is in another root.
+				if _, err := os.Lstat(filepath.Join(filepath.Dir(path), match[1])); err != nil {
+					t.Errorf("%s: %v", strings.TrimPrefix(path, top), err)
+				}
+			}
+		}
+	}
+	if links < 20 {
+		t.Errorf("only %d links", links)
+	}
+}
+
 // unit has systemd look at the unit, with the program where it was installed.
 func (b built) unit(t *testing.T) {
 	text := regexp.MustCompile(`(?m)^(Exec\w+)=lvsd `).ReplaceAllString(b.read(t, "usr/lib/systemd/system/lvsd.service"), "$1="+b.root+"/usr/sbin/lvsd ")
+	// [web] and [metrics] may have a port below 1024.
+	if !regexp.MustCompile(`(?m)^CapabilityBoundingSet=.*\bCAP_NET_BIND_SERVICE\b`).MatchString(text) {
+		t.Error("the unit does not let lvsd listen on ports below 1024")
+	}
 	path := filepath.Join(t.TempDir(), "lvsd.service")
 	write(t, path, text)
 	command := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", path)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,12 +53,22 @@ func generate(root *cobra.Command, directory, reference string) error {
 		if err != nil {
 			return err
 		}
-		text = append([]byte("% lvsd.toml(5) | lvsd\n"), text...)
-		if err := os.WriteFile(filepath.Join(man, "lvsd.toml.5"), md2man.Render(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(man, "lvsd.toml.5"), referencePage(text), 0o644); err != nil {
 			return err
 		}
 	}
 	return completions(root, completion)
+}
+
+// referencePage is lvsd.toml(5). The text's own title becomes the section NAME that
+// man(1) and apropos(1) look for.
+func referencePage(text []byte) []byte {
+	if bytes.HasPrefix(text, []byte("# ")) {
+		_, text, _ = bytes.Cut(text, []byte("\n"))
+	}
+	head := "% \"lvsd.toml\" \"5\" \"\" \"lvsd " + version() + "\" \"lvsd\"\n" +
+		"# NAME\n\nlvsd.toml - the configuration file of lvsd(8)\n\n# DESCRIPTION\n\n"
+	return md2man.Render(append([]byte(head), text...))
 }
 
 func completions(root *cobra.Command, directory string) error {

@@ -34,7 +34,7 @@ func TestGenerate(t *testing.T) {
 		}
 	}
 	has("man/lvsd.8", ".TH", "SEE ALSO", "lvsd-status(8)")
-	has("man/lvsd.toml.5", ".TH", "advert_interval", "virtual_service")
+	has("man/lvsd.toml.5", `.TH "lvsd.toml" "5"`, ".SH NAME\n", `lvsd.toml \- the configuration file`, "advert_interval", "virtual_service")
 	has("completion/lvsd.bash", "complete -o default")
 	has("completion/_lvsd", "#compdef lvsd")
 	has("completion/lvsd.fish", "complete -c lvsd")

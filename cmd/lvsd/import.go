@@ -46,7 +46,7 @@ func newImport() *cobra.Command {
 		},
 	}
 	command.Flags().StringArrayVar(&flags.nodes, "node", nil, "the file of a node of the cluster, `NAME=FILE`; may be repeated")
-	command.Flags().StringVarP(&flags.configID, "config-id", "i", "", "keepalived's `ID`, for lines that begin with @ (default: this host's short name)")
+	command.Flags().StringVarP(&flags.configID, "config-id", "i", "", "keepalived's `ID`, for lines that begin with @ (default: the short name of the node, else of this host)")
 	command.Flags().BoolVar(&flags.check, "check", false, "compare what keepalived and lvsd would program, and write nothing")
 	command.Flags().StringVarP(&flags.output, "output", "o", "", "write to `FILE`, which must not exist, in place of standard output")
 	registerColor(command, &flags.color)
@@ -59,7 +59,7 @@ func (f *importFlags) run(command *cobra.Command, arguments []string) error {
 		return err
 	}
 	options := keepalived.Options{ConfigID: f.configID, Node: files[0].Node}
-	if options.ConfigID == "" {
+	if options.ConfigID == "" && files[0].Node == "" {
 		options.ConfigID = shortHostName()
 	}
 	result, err := keepalived.Import(files, options)

@@ -35,6 +35,29 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// TestImportID: lines that begin with @ are for the node, unless an id is given.
+func TestImportID(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keepalived.conf")
+	text := "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n @lb1 priority 150\n @lb2 priority 90\n virtual_ipaddress {\n 192.0.2.1\n }\n}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		arguments []string
+		has, note string
+	}{
+		{[]string{"--node", "lb1.example.com=" + path}, "priority = 150", ":5: differs: line 5 is for @lb2, and left out; import with --config-id lb2"},
+		{[]string{"--node", "lb2", path}, "priority = 90", ":4: differs: line 4 is for @lb1"},
+		{[]string{"--node", "lb1=" + path, "-i", "lb2"}, "priority = 90", "line 4 is for @lb1"},
+		{[]string{"-i", "other", path}, "priority = 100", "line 4 is for @lb1"},
+	} {
+		code, out, errs := lvsdImport(t, test.arguments...)
+		if code != 0 || !strings.Contains(out, test.has) || !strings.Contains(errs, test.note) {
+			t.Errorf("%q: exit code %d\n%s\n%s", test.arguments, code, out, errs)
+		}
+	}
+}
+
 func TestImportRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		arguments []string

@@ -39,13 +39,15 @@ var mayImport = map[string][]string{
 	// What stands around the director is told by it, and hands orders on.
 	"director/cluster":  {"config", "director"},
 	"director/metrics":  {"config", "director"},
-	"director/web":      {"config", "director"},
+	"director/web":      {"config", "director", "director/control"},
 	"director/alert":    {"config", "director", "director/hook"},
 	"config/keepalived": {"config"},
 	// The doctor looks at what the director would use, and changes nothing.
 	"director/doctor": {"config", "director", "director/ipvs", "director/netif", "sysctl", "vrrp/segment"},
+	// It is initialised before all else.
+	"cmd/lvsd/mute": nil,
 	"cmd/lvsd": {
-		"config", "config/keepalived", "director", "director/alert", "director/cluster", "director/control", "director/doctor",
+		"cmd/lvsd/mute", "config", "config/keepalived", "director", "director/alert", "director/cluster", "director/control", "director/doctor",
 		"director/metrics", "director/web", "director/ipvs", "director/ipvsadm", "healthcheck",
 		"healthcheck/probe", "vrrp", "vrrp/segment",
 	},

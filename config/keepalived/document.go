@@ -291,7 +291,7 @@ func (d *document) drop(at place, p config.Problem) bool {
 		}
 	case at.setting != nil && !slices.Contains(required, at.setting.key):
 		at.setting.dropped = true
-		what, source = at.setting.key+" = "+at.setting.value, at.setting.at
+		what, source = at.setting.key+" = "+strings.TrimSpace(at.setting.text()), at.setting.at
 	default:
 		at.table.dropped = true
 		what, source = at.table.header, at.table.at

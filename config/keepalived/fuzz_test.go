@@ -65,6 +65,11 @@ func FuzzImport(f *testing.F) {
 		}
 		f.Add(string(text))
 	}
+	for _, test := range faithful {
+		f.Add(test.text)
+	}
+	f.Add(rich)
+	f.Add("vrrp_instance\nvirtual_ipaddress\nvirtual_server 192.0.2.1 80\nreal_server 192.0.2.2 80\nTCP_CHECK\n}\nurl {\n}\n}")
 	f.Fuzz(func(t *testing.T, text string) { valid(t, text) })
 }
 

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lvsd/lvsd/config"
 )
@@ -24,7 +25,7 @@ import (
 // Options are what a keepalived.conf may depend on besides its text.
 type Options struct {
 	// ConfigID is keepalived's -i: what lines beginning with @ are for. Empty is
-	// none.
+	// the short name of the file's node, as with keepalived; without that it is none.
 	ConfigID string
 	// Node is the node that the result is checked for; empty is one without
 	// overrides.
@@ -131,7 +132,11 @@ func Import(files []File, o Options) (*Result, error) {
 	result := new(Result)
 	var documents []*document
 	for _, f := range files {
-		source, doc, notes := importOne(f, o)
+		own := o
+		if own.ConfigID == "" {
+			own.ConfigID, _, _ = strings.Cut(f.Node, ".")
+		}
+		source, doc, notes := importOne(f, own)
 		result.Sources = append(result.Sources, source)
 		result.Statements = append(result.Statements, notes.statements...)
 		documents = append(documents, doc)

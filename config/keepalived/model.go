@@ -19,34 +19,6 @@ type Configuration struct {
 	Services     []*VirtualServer
 }
 
-// origin is where a block is, and where its settings are by keyword.
-type origin struct {
-	head *Statement
-	at   map[string]*Statement
-}
-
-func (o *origin) saw(s *Statement) {
-	if o.at == nil {
-		o.at = map[string]*Statement{}
-	}
-	if before := o.at[s.Word()]; before != nil && before.fate == Translated {
-		before.fate = WithoutEffect // the last one counts
-	}
-	o.at[s.Word()] = s
-}
-
-// from is the statement of the first keyword that the block has, else its head.
-func (o *origin) from(keywords ...string) *Statement {
-	for _, k := range keywords {
-		if s := o.at[k]; s != nil {
-			return s
-		}
-	}
-	return o.head
-}
-
-func (o *origin) has(keyword string) bool { return o.at[keyword] != nil }
-
 // Global is global_defs.
 type Global struct {
 	origin

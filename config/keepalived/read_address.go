@@ -2,6 +2,7 @@ package keepalived
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -45,7 +46,7 @@ func readAddress(r *reading, l *Statement) (Address, bool) {
 		case "home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin", "use_vmac":
 			r.lost(l, "%s: VIPs have no such option here", word)
 		default:
-			prefix, whole, ok := parsePrefix(word)
+			prefix, whole, ok := r.longPrefix(l, word)
 			if !ok || a.Prefix.IsValid() {
 				r.broken(l, "%q is neither an address nor an option of one; keepalived ignores it", word)
 				continue
@@ -57,6 +58,22 @@ func readAddress(r *reading, l *Statement) (Address, bool) {
 		r.broken(l, "%q has no address", l.text)
 	}
 	return a, a.Prefix.IsValid()
+}
+
+// longPrefix is parsePrefix, but for a length that is too large: keepalived makes it
+// that of a host.
+func (r *reading) longPrefix(l *Statement, text string) (p netip.Prefix, whole, ok bool) {
+	if p, whole, ok = parsePrefix(text); ok {
+		return p, whole, ok
+	}
+	address, length, _ := strings.Cut(text, "/")
+	a, err := netip.ParseAddr(address)
+	n, bad := strconv.Atoi(length)
+	if err != nil || bad != nil || a.Zone() != "" || n <= a.BitLen() {
+		return p, false, false
+	}
+	r.broken(l, "%s: the prefix is longer than the address; keepalived takes /%d", text, a.BitLen())
+	return netip.PrefixFrom(a, a.BitLen()), false, true
 }
 
 func (r *reading) readBroadcast(l *Statement, a *Address, word string) {

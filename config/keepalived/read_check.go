@@ -45,14 +45,14 @@ func timedChecker() vocabulary[Checker] {
 		"log_all_failures": none[Checker]("lvsd explain has the last 20 results"),
 		"nb_get_retry":     optionalNumber(func(c *Checker) **int { return &c.Timing.Retry }, 0, 1<<30),
 	}
-	timingEntries(v, func(c *Checker) *Timing { return &c.Timing })
+	timingEntries(v, func(c *Checker) *Timing { return &c.Timing }, 0)
 	return v
 }
 
 func smtpChecker() vocabulary[Checker] {
 	v := plainChecker()
 	v["helo_name"] = textOf(func(c *Checker) *string { return &c.HeloName })
-	v["host"] = entry[Checker]{words: -1, read: func(r *reading, s *Statement, c *Checker) {
+	v["host"] = entry[Checker]{words: -1, again: adds, read: func(r *reading, s *Statement, c *Checker) {
 		host := &Checker{origin: origin{head: s}, Kind: "SMTP_CHECK"}
 		readAll(r, s.Block, plainChecker(), host)
 		c.Hosts = append(c.Hosts, host)
@@ -67,9 +67,13 @@ func httpChecker() vocabulary[Checker] {
 	v["fast_recovery"] = none[Checker]("all requests are made in each probe, and one success brings the server up")
 	v["enable_sni"] = truthOf(func(c *Checker) *bool { return &c.EnableSNI })
 	v["sni_name"] = textOf(func(c *Checker) *string { return &c.SNI })
-	v["url"] = entry[Checker]{words: -1, read: func(r *reading, s *Statement, c *Checker) {
+	v["url"] = entry[Checker]{words: -1, again: adds, read: func(r *reading, s *Statement, c *Checker) {
 		u := &URL{origin: origin{head: s}}
 		readAll(r, s.Block, urlVocabulary(), u)
+		if u.Path == "" {
+			r.lostWith(s, "the url has no path; keepalived ignores it")
+			return
+		}
 		c.URLs = append(c.URLs, u)
 	}}
 	return v
@@ -109,7 +113,13 @@ func dnsChecker() vocabulary[Checker] {
 func miscChecker() vocabulary[Checker] {
 	v := timedChecker()
 	v["misc_path"] = scriptOf(func(c *Checker) **Script { return &c.Script })
-	v["misc_timeout"] = optionalTime(func(c *Checker) **time.Duration { return &c.MiscTimeout })
+	v["misc_timeout"] = entry[Checker]{read: func(r *reading, s *Statement, c *Checker) {
+		// 0 is none, so the check has until the next one.
+		if n, ok := r.integer(s, 0, 4294); ok && n > 0 {
+			d := time.Duration(n) * time.Second
+			c.MiscTimeout = &d
+		}
+	}}
 	v["misc_dynamic"] = truthOf(func(c *Checker) *bool { return &c.Dynamic })
 	v["user"] = entry[Checker]{words: 2, read: func(r *reading, s *Statement, c *Checker) {
 		if c.User = r.text(s); s.word(2) != "" {

@@ -1,11 +1,14 @@
 package keepalived
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lvsd/lvsd/config"
 )
 
 // schedulers are those that keepalived knows.
@@ -48,11 +51,8 @@ func readVirtualServer(r *reading, s *Statement, c *Configuration) {
 		r.lostWith(s, "the virtual server is left out, since it is not known whose it is")
 		return
 	}
-	before := v.Quorum
 	v.complete()
-	if v.Quorum != before {
-		r.differs(v.at["quorum"], "quorum %d is more than the real servers can reach; keepalived lowers it in silence to %d, and so does this file", before, v.Quorum)
-	}
+	r.settleQuorum(v)
 	c.Services = append(c.Services, v)
 }
 
@@ -86,19 +86,33 @@ func (v *VirtualServer) complete() {
 	if v.Persistent && v.Timeout == 0 {
 		v.Timeout = 360 * time.Second
 	}
-	sum := 0
 	for _, server := range v.RealServers {
 		if server.Weight < 0 {
 			server.Weight = v.Weight
 		}
+	}
+}
+
+// settleQuorum lowers what the real servers cannot reach, as keepalived does; and
+// what they could not reach again, which keepalived leaves as it is.
+func (r *reading) settleQuorum(v *VirtualServer) {
+	sum := 0
+	for _, server := range v.RealServers {
 		sum += server.Weight
 	}
+	if v.Quorum > 1 && v.Quorum > sum {
+		r.broken(v.at["quorum"], "quorum %d is more than the real servers weigh together, %d; keepalived lowers it to that", v.Quorum, sum)
+		v.Quorum = max(1, sum)
+	}
+	at := v.from("hysteresis")
 	if v.Hysteresis >= v.Quorum {
+		r.broken(at, "hysteresis %d is not below the quorum, %d; keepalived lowers it to %d", v.Hysteresis, v.Quorum, v.Quorum-1)
 		v.Hysteresis = v.Quorum - 1
 	}
-	if v.Quorum > 1 && v.Quorum+v.Hysteresis > sum {
-		v.Quorum = max(1, sum-v.Hysteresis)
-		v.Hysteresis = max(0, min(v.Hysteresis, v.Quorum-1, sum-v.Quorum))
+	if most := max(0, sum-v.Quorum); v.Quorum > 1 && v.Hysteresis > most {
+		r.differs(at, "hysteresis %d: with it the real servers, which weigh %d together, could not regain a lost quorum of %d, and with keepalived it stays lost; it is %d here",
+			v.Hysteresis, sum, v.Quorum, most)
+		v.Hysteresis = most
 	}
 }
 
@@ -113,37 +127,42 @@ func serviceVocabulary() vocabulary[VirtualServer] {
 		"inhibit_on_failure":      truthOf(func(v *VirtualServer) *bool { return &v.Inhibit }),
 		"quorum":                  numberOf(func(v *VirtualServer) *int { return &v.Quorum }, 1, 1<<30),
 		"hysteresis":              numberOf(func(v *VirtualServer) *int { return &v.Hysteresis }, 0, 1<<30),
-		"quorum_up":               scriptOf(func(v *VirtualServer) **Script { return &v.QuorumUp }),
-		"quorum_down":             scriptOf(func(v *VirtualServer) **Script { return &v.QuorumDown }),
+		"quorum_up":               hookOf(func(v *VirtualServer) **Script { return &v.QuorumUp }),
+		"quorum_down":             hookOf(func(v *VirtualServer) **Script { return &v.QuorumDown }),
 		"persistence_timeout":     {read: readPersistence},
 		"persistence_granularity": {read: readGranularity},
 		"persistence_engine":      textOf(func(v *VirtualServer) *string { return &v.Engine }),
 		"virtualhost":             textOf(func(v *VirtualServer) *string { return &v.VirtualHost }),
-		"weight":                  numberOf(func(v *VirtualServer) *int { return &v.Weight }, 0, 65535),
+		"weight":                  numberOf(func(v *VirtualServer) *int { return &v.Weight }, 1, math.MaxInt32),
 		"ip_family":               {read: readFamily},
 		"smtp_alert":              optionalTruth(func(v *VirtualServer) **bool { return &v.MailAlert }),
 		"snmp_name":               lost[VirtualServer]("name of the virtual service is what metrics, status and logs call it"),
 		"hashed":                  none[VirtualServer]("keepalived itself does nothing with it"),
-		"real_server":             {words: 2, read: readRealServer},
+		"real_server":             {words: 2, again: adds, read: readRealServer},
 		"sorry_server": {words: 2, read: func(r *reading, s *Statement, v *VirtualServer) {
 			sorry(v).at, sorry(v).Address = s, r.readEndpoint(s, 1)
 		}},
 		"sorry_server_inhibit": {words: -1, read: func(_ *reading, _ *Statement, v *VirtualServer) { sorry(v).Inhibit = true }},
 		"sorry_server_lvs_method": {words: anyWords, read: func(r *reading, s *Statement, v *VirtualServer) {
-			f := r.readForwarding(s)
-			sorry(v).Forwarding = &f
+			if f, ok := r.readForwarding(s); ok {
+				sorry(v).Forwarding = &f
+			}
 		}},
 	}
 	for _, word := range []string{"lvs_sched", "lb_algo"} {
 		v[word] = entry[VirtualServer]{read: readScheduler}
 	}
 	for _, word := range []string{"lvs_method", "lb_kind"} {
-		v[word] = entry[VirtualServer]{words: anyWords, read: func(r *reading, s *Statement, v *VirtualServer) { v.Forwarding = r.readForwarding(s) }}
+		v[word] = entry[VirtualServer]{words: anyWords, read: func(r *reading, s *Statement, v *VirtualServer) {
+			if f, ok := r.readForwarding(s); ok {
+				v.Forwarding = f
+			}
+		}}
 	}
 	for _, word := range []string{"flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback"} {
 		v[word] = entry[VirtualServer]{words: -1, read: func(_ *reading, s *Statement, v *VirtualServer) { v.Flags[s.Word()] = true }}
 	}
-	timingEntries(v, func(v *VirtualServer) *Timing { return &v.Timing })
+	timingEntries(v, func(v *VirtualServer) *Timing { return &v.Timing }, 1)
 	return v
 }
 
@@ -155,13 +174,14 @@ func sorry(v *VirtualServer) *SorryServer {
 	return v.Sorry
 }
 
-// timingEntries adds what services, servers and checkers have alike.
-func timingEntries[T any](v vocabulary[T], timing func(*T) *Timing) {
-	v["delay_loop"] = optionalTime(func(t *T) **time.Duration { return &timing(t).DelayLoop })
-	v["connect_timeout"] = optionalTime(func(t *T) **time.Duration { return &timing(t).ConnectTimeout })
+// timingEntries adds what services, servers and checkers have alike; only a checker may
+// say that it tries once, retry 0.
+func timingEntries[T any](v vocabulary[T], timing func(*T) *Timing, leastRetry int) {
+	v["delay_loop"] = optionalTimeWithin(func(t *T) **time.Duration { return &timing(t).DelayLoop }, time.Microsecond, longest)
+	v["connect_timeout"] = optionalTimeWithin(func(t *T) **time.Duration { return &timing(t).ConnectTimeout }, time.Microsecond, 4294967295*time.Microsecond)
 	v["delay_before_retry"] = optionalTime(func(t *T) **time.Duration { return &timing(t).DelayBeforeRetry })
 	v["warmup"] = optionalTime(func(t *T) **time.Duration { return &timing(t).Warmup })
-	v["retry"] = optionalNumber(func(t *T) **int { return &timing(t).Retry }, 0, 1<<30)
+	v["retry"] = optionalNumber(func(t *T) **int { return &timing(t).Retry }, leastRetry, 1<<30)
 }
 
 func readProtocol(r *reading, s *Statement, v *VirtualServer) {
@@ -175,7 +195,11 @@ func readProtocol(r *reading, s *Statement, v *VirtualServer) {
 
 func readScheduler(r *reading, s *Statement, v *VirtualServer) {
 	if !slices.Contains(schedulers, s.word(1)) {
-		r.broken(s, "%s: the scheduler %q is unknown; wlc is taken", s.Word(), s.word(1))
+		meant := ""
+		if lower := strings.ToLower(s.word(1)); slices.Contains(schedulers, lower) {
+			meant = "; " + lower + " was probably meant"
+		}
+		r.broken(s, "%s: the scheduler %q is unknown; keepalived ignores it, and takes wlc%s", s.Word(), s.word(1), meant)
 		return
 	}
 	v.Scheduler = s.word(1)
@@ -223,17 +247,22 @@ func readFamily(r *reading, s *Statement, v *VirtualServer) {
 	v.IPv6 = &yes
 }
 
-// readForwarding reads NAT, DR or TUN, and what follows TUN.
-func (r *reading) readForwarding(s *Statement) Forwarding {
-	f := Forwarding{Method: strings.ToLower(s.word(1))}
-	switch f.Method {
-	case "nat", "dr":
+// readForwarding reads NAT, DR or TUN, and what follows TUN. keepalived knows them in
+// upper case alone, and goes on with what it had: NAT, or the service's for a server.
+func (r *reading) readForwarding(s *Statement) (f Forwarding, ok bool) {
+	f.Method = strings.ToLower(s.word(1))
+	switch s.word(1) {
+	case "NAT", "DR":
 		r.checkWords(s, 1)
-		return f
-	case "tun":
+		return f, true
+	case "TUN":
 	default:
-		r.broken(s, "%s: %q is not NAT, DR or TUN; keepalived takes NAT", s.Word(), s.word(1))
-		return Forwarding{Method: "nat"}
+		meant := ""
+		if word := config.Nearest(strings.ToUpper(s.word(1)), []string{"NAT", "DR", "TUN"}); word != "" {
+			meant = "; " + word + " was probably meant, so this is a change to make with care"
+		}
+		r.broken(s, "%s: %q is not NAT, DR or TUN; keepalived ignores it, and takes NAT unless another line says otherwise%s", s.Word(), s.word(1), meant)
+		return f, false
 	}
 	for at := 2; at < len(s.Words); at++ {
 		switch word := s.word(at); word {
@@ -253,7 +282,7 @@ func (r *reading) readForwarding(s *Statement) Forwarding {
 			r.broken(s, "%s: %q is unknown, expected type, port, nocsum, csum or remcsum", s.Word(), word)
 		}
 	}
-	return f
+	return f, true
 }
 
 func readRealServer(r *reading, s *Statement, v *VirtualServer) {
@@ -272,12 +301,12 @@ func readRealServer(r *reading, s *Statement, v *VirtualServer) {
 
 func serverVocabulary() vocabulary[RealServer] {
 	v := vocabulary[RealServer]{
-		"weight":             numberOf(func(s *RealServer) *int { return &s.Weight }, 0, 65535),
+		"weight":             numberOf(func(s *RealServer) *int { return &s.Weight }, 0, math.MaxInt32),
 		"uthreshold":         numberOf(func(s *RealServer) *int { return &s.Upper }, 0, 2147483647),
 		"lthreshold":         numberOf(func(s *RealServer) *int { return &s.Lower }, 0, 2147483647),
 		"inhibit_on_failure": optionalTruth(func(s *RealServer) **bool { return &s.Inhibit }),
-		"notify_up":          scriptOf(func(s *RealServer) **Script { return &s.NotifyUp }),
-		"notify_down":        scriptOf(func(s *RealServer) **Script { return &s.NotifyDown }),
+		"notify_up":          hookOf(func(s *RealServer) **Script { return &s.NotifyUp }),
+		"notify_down":        hookOf(func(s *RealServer) **Script { return &s.NotifyDown }),
 		"virtualhost":        textOf(func(s *RealServer) *string { return &s.VirtualHost }),
 		"alpha":              optionalTruth(func(s *RealServer) **bool { return &s.Timing.Alpha }),
 		"smtp_alert":         none[RealServer]("alerts tell of every server, or of none"),
@@ -285,15 +314,21 @@ func serverVocabulary() vocabulary[RealServer] {
 	}
 	for _, word := range []string{"lvs_method", "lb_kind"} {
 		v[word] = entry[RealServer]{words: anyWords, read: func(r *reading, s *Statement, server *RealServer) {
-			f := r.readForwarding(s)
-			server.Forwarding = &f
+			if f, ok := r.readForwarding(s); ok {
+				server.Forwarding = &f
+			}
 		}}
 	}
 	for kind := range checkers {
-		v[kind] = entry[RealServer]{words: -1, read: func(r *reading, s *Statement, server *RealServer) {
-			server.Checks = append(server.Checks, readChecker(r, s, kind))
+		v[kind] = entry[RealServer]{words: -1, again: adds, read: func(r *reading, s *Statement, server *RealServer) {
+			c := readChecker(r, s, kind)
+			if (kind == "HTTP_GET" || kind == "SSL_GET") && len(c.URLs) == 0 {
+				r.lostWith(s, "the checker has no url with a path; keepalived ignores it, so there is no check")
+				return
+			}
+			server.Checks = append(server.Checks, c)
 		}}
 	}
-	timingEntries(v, func(s *RealServer) *Timing { return &s.Timing })
+	timingEntries(v, func(s *RealServer) *Timing { return &s.Timing }, 1)
 	return v
 }

@@ -25,33 +25,33 @@ func instanceVocabulary() vocabulary[Instance] {
 		"virtual_router_id": numberOf(func(i *Instance) *int { return &i.VRID }, 1, 255),
 		"priority":          numberOf(func(i *Instance) *int { return &i.Priority }, 1, 255),
 		"version":           numberOf(func(i *Instance) *int { return &i.Version }, 2, 3),
-		"advert_int":        timeOf(func(i *Instance) *time.Duration { return &i.AdvertInterval }),
+		"advert_int":        timeWithin(func(i *Instance) *time.Duration { return &i.AdvertInterval }, 10*time.Millisecond, 255*time.Second),
 		"authentication": {words: -1, read: func(r *reading, s *Statement, i *Instance) {
 			readAll(r, s.Block, authVocabulary(), i)
 		}},
 		"auth_hmac":                  {words: -1, read: readHMAC},
-		"virtual_ipaddress":          {words: -1, read: func(r *reading, s *Statement, i *Instance) { i.VIPs = append(i.VIPs, readAddresses(r, s)...) }},
-		"virtual_ipaddress_excluded": {words: -1, read: func(r *reading, s *Statement, i *Instance) { i.Excluded = append(i.Excluded, readAddresses(r, s)...) }},
-		"virtual_routes":             {words: -1, read: readRoutes},
-		"virtual_rules":              {words: -1, read: readRules},
+		"virtual_ipaddress":          {words: -1, again: adds, read: func(r *reading, s *Statement, i *Instance) { i.VIPs = append(i.VIPs, readAddresses(r, s)...) }},
+		"virtual_ipaddress_excluded": {words: -1, again: adds, read: func(r *reading, s *Statement, i *Instance) { i.Excluded = append(i.Excluded, readAddresses(r, s)...) }},
+		"virtual_routes":             {words: -1, again: adds, read: readRoutes},
+		"virtual_rules":              {words: -1, again: adds, read: readRules},
 		"nopreempt":                  {words: -1, read: func(_ *reading, _ *Statement, i *Instance) { i.NoPreempt = true }},
 		"preempt":                    {words: -1, read: func(_ *reading, _ *Statement, i *Instance) { i.NoPreempt = false }},
-		"preempt_delay":              timeOf(func(i *Instance) *time.Duration { return &i.PreemptDelay }),
+		"preempt_delay":              timeWithin(func(i *Instance) *time.Duration { return &i.PreemptDelay }, 0, 1000*time.Second),
 		"mcast_src_ip":               addressOf(func(i *Instance) *netip.Addr { return &i.Source }),
 		"unicast_src_ip":             addressOf(func(i *Instance) *netip.Addr { return &i.Source }),
 		"mcast_dst_ip":               addressOf(func(i *Instance) *netip.Addr { return &i.Multicast }),
-		"unicast_peer":               {words: -1, read: readPeers},
+		"unicast_peer":               {words: -1, again: adds, read: readPeers},
 		"check_unicast_src":          optionalTruth(func(i *Instance) **bool { return &i.CheckSource }),
 		"v3_checksum_as_v2":          optionalTruth(func(i *Instance) **bool { return &i.Checksum2 }),
 		"strict_mode":                {read: readStrict[Instance]},
 		"garp_master_delay":          optionalTime(func(i *Instance) **time.Duration { return &i.GARP.Delay }),
 		"garp_master_refresh":        optionalTime(func(i *Instance) **time.Duration { return &i.GARP.Refresh }),
-		"garp_master_repeat":         optionalNumber(func(i *Instance) **int { return &i.GARP.Repeat }, 1, 1<<30),
+		"garp_master_repeat":         repeats(func(i *Instance) **int { return &i.GARP.Repeat }),
 		"smtp_alert":                 optionalTruth(func(i *Instance) **bool { return &i.MailAlert }),
 		"lvs_sync_daemon_interface":  {words: 1, read: readSyncInterface},
 	}
 	for word, kind := range trackBlocks {
-		v[word] = entry[Instance]{words: -1, read: func(r *reading, s *Statement, i *Instance) { i.Track = append(i.Track, readTrack(r, s, kind)...) }}
+		v[word] = entry[Instance]{words: -1, again: adds, read: func(r *reading, s *Statement, i *Instance) { i.Track = append(i.Track, readTrack(r, s, kind)...) }}
 	}
 	instanceNotify(v)
 	instanceWithoutCounterpart(v)
@@ -59,11 +59,11 @@ func instanceVocabulary() vocabulary[Instance] {
 }
 
 func instanceNotify(v vocabulary[Instance]) {
-	v["notify_master"] = scriptOf(func(i *Instance) **Script { return &i.Notify.Master })
-	v["notify_backup"] = scriptOf(func(i *Instance) **Script { return &i.Notify.Backup })
-	v["notify_fault"] = scriptOf(func(i *Instance) **Script { return &i.Notify.Fault })
-	v["notify_stop"] = scriptOf(func(i *Instance) **Script { return &i.Notify.Stop })
-	v["notify"] = scriptOf(func(i *Instance) **Script { return &i.Notify.Any })
+	v["notify_master"] = hookOf(func(i *Instance) **Script { return &i.Notify.Master })
+	v["notify_backup"] = hookOf(func(i *Instance) **Script { return &i.Notify.Backup })
+	v["notify_fault"] = hookOf(func(i *Instance) **Script { return &i.Notify.Fault })
+	v["notify_stop"] = hookOf(func(i *Instance) **Script { return &i.Notify.Stop })
+	v["notify"] = hookOf(func(i *Instance) **Script { return &i.Notify.Any })
 	v["notify_deleted"] = lost[Instance]("an instance that is removed by a reload runs notify.stop")
 	v["notify_master_rx_lower_pri"] = lost[Instance]("lvsd logs such adverts; lvsd events tells of them")
 }
@@ -118,7 +118,7 @@ func authVocabulary() vocabulary[Instance] {
 func readHMAC(r *reading, s *Statement, i *Instance) {
 	i.HMAC = &HMAC{origin: origin{head: s}}
 	readAll(r, s.Block, vocabulary[HMAC]{
-		"key": {words: 2, read: func(r *reading, s *Statement, h *HMAC) {
+		"key": {words: 2, again: adds, read: func(r *reading, s *Statement, h *HMAC) {
 			if id, ok := r.integer(s, 1, 255); ok {
 				h.Keys = append(h.Keys, HMACKey{ID: id, Secret: s.word(2)})
 			}
@@ -182,17 +182,17 @@ func readTrack(r *reading, s *Statement, kind string) []Tracked {
 func readSyncGroup(r *reading, s *Statement, c *Configuration) {
 	g := &SyncGroup{origin: origin{head: s}, Name: r.text(s)}
 	v := vocabulary[SyncGroup]{
-		"group": {words: -1, read: func(_ *reading, s *Statement, g *SyncGroup) {
+		"group": {words: -1, again: firstCounts, read: func(_ *reading, s *Statement, g *SyncGroup) {
 			for _, l := range s.Block {
 				l.fate = Translated
 				g.Members = append(g.Members, l.Words...)
 			}
 		}},
-		"notify_master":              scriptOf(func(g *SyncGroup) **Script { return &g.Notify.Master }),
-		"notify_backup":              scriptOf(func(g *SyncGroup) **Script { return &g.Notify.Backup }),
-		"notify_fault":               scriptOf(func(g *SyncGroup) **Script { return &g.Notify.Fault }),
-		"notify_stop":                scriptOf(func(g *SyncGroup) **Script { return &g.Notify.Stop }),
-		"notify":                     scriptOf(func(g *SyncGroup) **Script { return &g.Notify.Any }),
+		"notify_master":              hookOf(func(g *SyncGroup) **Script { return &g.Notify.Master }),
+		"notify_backup":              hookOf(func(g *SyncGroup) **Script { return &g.Notify.Backup }),
+		"notify_fault":               hookOf(func(g *SyncGroup) **Script { return &g.Notify.Fault }),
+		"notify_stop":                hookOf(func(g *SyncGroup) **Script { return &g.Notify.Stop }),
+		"notify":                     hookOf(func(g *SyncGroup) **Script { return &g.Notify.Any }),
 		"smtp_alert":                 optionalTruth(func(g *SyncGroup) **bool { return &g.MailAlert }),
 		"sync_group_tracking_weight": {words: -1, read: func(_ *reading, _ *Statement, g *SyncGroup) { g.TrackingWeight = true }},
 		"global_tracking":            {words: -1, read: func(_ *reading, _ *Statement, g *SyncGroup) { g.TrackingWeight = true }},
@@ -200,7 +200,7 @@ func readSyncGroup(r *reading, s *Statement, c *Configuration) {
 		"notify_deleted":             lost[SyncGroup]("a group that is removed by a reload runs no command"),
 	}
 	for word, kind := range trackBlocks {
-		v[word] = entry[SyncGroup]{words: -1, read: func(r *reading, s *Statement, g *SyncGroup) { g.Track = append(g.Track, readTrack(r, s, kind)...) }}
+		v[word] = entry[SyncGroup]{words: -1, again: adds, read: func(r *reading, s *Statement, g *SyncGroup) { g.Track = append(g.Track, readTrack(r, s, kind)...) }}
 	}
 	readAll(r, s.Block, v, g)
 	c.Groups = append(c.Groups, g)
@@ -223,8 +223,8 @@ func readTrackScript(r *reading, s *Statement, c *Configuration) {
 	t := &TrackScript{origin: origin{head: s}, Name: r.text(s), Interval: time.Second, Rise: 1, Fall: 1}
 	readAll(r, s.Block, vocabulary[TrackScript]{
 		"script":   scriptOf(func(t *TrackScript) **Script { return &t.Script }),
-		"interval": timeOf(func(t *TrackScript) *time.Duration { return &t.Interval }),
-		"timeout":  timeOf(func(t *TrackScript) *time.Duration { return &t.Timeout }),
+		"interval": wholeSeconds(func(t *TrackScript) *time.Duration { return &t.Interval }),
+		"timeout":  wholeSeconds(func(t *TrackScript) *time.Duration { return &t.Timeout }),
 		"weight":   {words: 2, read: func(r *reading, s *Statement, t *TrackScript) { readWeight(r, s, &t.Weight, &t.Reverse) }},
 		"rise":     numberOf(func(t *TrackScript) *int { return &t.Rise }, 1, 1<<30),
 		"fall":     numberOf(func(t *TrackScript) *int { return &t.Fall }, 1, 1<<30),
@@ -241,7 +241,7 @@ func readTrackScript(r *reading, s *Statement, c *Configuration) {
 func readTrackProcess(r *reading, s *Statement, c *Configuration) {
 	t := &TrackProcess{origin: origin{head: s}, Name: r.text(s), Quorum: 1}
 	readAll(r, s.Block, vocabulary[TrackProcess]{
-		"process": {words: anyWords, read: func(r *reading, s *Statement, t *TrackProcess) {
+		"process": {words: anyWords, again: firstCounts, read: func(r *reading, s *Statement, t *TrackProcess) {
 			words := s.escaped()
 			if len(words) < 2 {
 				r.broken(s, "process: expected the name of a process")
@@ -251,12 +251,12 @@ func readTrackProcess(r *reading, s *Statement, c *Configuration) {
 				r.differs(s, "process: lvsd looks at the name %q alone, not at the arguments %q", t.Process, words[2:])
 			}
 		}},
-		"weight":          {words: 2, read: func(r *reading, s *Statement, t *TrackProcess) { readWeight(r, s, &t.Weight, &t.Reverse) }},
+		"weight":          {words: 2, again: firstCounts, read: func(r *reading, s *Statement, t *TrackProcess) { readWeight(r, s, &t.Weight, &t.Reverse) }},
 		"quorum":          numberOf(func(t *TrackProcess) *int { return &t.Quorum }, 1, 65535),
-		"fork_delay":      timeOf(func(t *TrackProcess) *time.Duration { return &t.UpDelay }),
-		"terminate_delay": timeOf(func(t *TrackProcess) *time.Duration { return &t.DownDelay }),
+		"fork_delay":      timeWithin(func(t *TrackProcess) *time.Duration { return &t.UpDelay }, time.Microsecond, time.Hour),
+		"terminate_delay": timeWithin(func(t *TrackProcess) *time.Duration { return &t.DownDelay }, time.Microsecond, time.Hour),
 		"delay": {read: func(r *reading, s *Statement, t *TrackProcess) {
-			if d, ok := r.seconds(s); ok {
+			if d, ok := r.secondsWithin(s, 1, time.Microsecond, time.Hour); ok {
 				t.UpDelay, t.DownDelay = d, d
 			}
 		}},

@@ -34,11 +34,14 @@ type source struct {
 	overflowed   bool
 	// open are the files that are being read.
 	open []string
+	// skipped are the lines for another configuration, by what they begin with.
+	skipped []skipped
 }
 
 func readLines(f File, o Options, n *notebook) []line {
 	s := &source{options: o, notes: n, definitions: map[string]string{}}
 	s.read(f.Name, string(f.Text))
+	s.reportSkipped()
 	return s.lines
 }
 
@@ -104,9 +107,11 @@ func (s *source) line(l line, depth int) {
 		return
 	}
 	for range maxDepth {
-		l.text = s.condition(strings.TrimSpace(l.text))
+		before := strings.TrimSpace(l.text)
+		l.text = s.condition(before)
 		switch {
 		case l.text == "":
+			s.skip(l, before)
 			return
 		case isDefinition(l.text):
 			s.define(l.text)
@@ -181,21 +186,6 @@ func uncomment(text string) (rest string, unclosed bool) {
 		b.WriteByte(c)
 	}
 	return strings.TrimRight(b.String(), " \t"), quoted
-}
-
-// condition removes what says for which configuration the line is; the line is
-// empty if that is another.
-func (s *source) condition(text string) string {
-	rest, ok := strings.CutPrefix(text, "@")
-	if !ok {
-		return text
-	}
-	id, rest, _ := strings.Cut(strings.ReplaceAll(rest, "\t", " "), " ")
-	without := strings.TrimLeft(id, "^!")
-	if (without == s.options.ConfigID && without != "") == (without != id) {
-		return ""
-	}
-	return strings.TrimSpace(rest)
 }
 
 // include reads the files that an include names.

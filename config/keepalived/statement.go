@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,6 +33,8 @@ type Statement struct {
 	text   string
 	parent *Statement
 	fate   Fate
+	// unopened is a block whose { is missing.
+	unopened bool
 }
 
 // Fate is what became of it.
@@ -175,6 +178,7 @@ func parse(lines []line, n *notebook) []*Statement {
 	for _, l := range lines {
 		p.line(l)
 	}
+	p.missing()
 	for s := p.current; s != p.top; s = s.outer(p.top) {
 		n.at(s.File, s.Line, Broken, "the block of %s has no }", s.Word())
 	}
@@ -229,6 +233,7 @@ func (p *parser) statement(l line, text string) {
 	if len(words) == 0 {
 		return
 	}
+	p.missing()
 	s := &Statement{File: l.file, Line: l.number, Words: words, text: text}
 	if p.current != p.top {
 		s.parent = p.current
@@ -251,8 +256,58 @@ func (p *parser) open(l line) {
 		last++
 	}
 	s := p.current.Block[last]
+	if p.current.unopened && !s.needsBlock() {
+		p.notes.at(l.file, l.number, Broken, "the { after %s is ignored, as with keepalived, since the block of %s has none", s.Word(), p.current.Word())
+		p.depth--
+		return
+	}
 	s.HasBlock = true
 	p.current = s
+}
+
+// missing begins the block of a keyword that has no { where it needs one: keepalived
+// takes what follows for the block, up to the next }.
+func (p *parser) missing() {
+	last := len(p.current.Block) - 1
+	if last < 0 || p.depth >= maxDepth {
+		return
+	}
+	s := p.current.Block[last]
+	if s.HasBlock || !s.needsBlock() {
+		return
+	}
+	p.notes.at(s.File, s.Line, Broken, "%s has no {; keepalived takes what follows for its block, up to the next }", s.text)
+	p.depth++
+	s.HasBlock, s.unopened = true, true
+	p.current = s
+}
+
+// blocks are the keywords that need a block, by the one that they stand in.
+var blocks = map[string][]string{
+	"": {
+		"global_defs", "vrrp_instance", "vrrp_sync_group", "vrrp_script", "vrrp_track_process", "track_process", "track_file",
+		"vrrp_track_file", "virtual_server_group", "virtual_server", "bfd_instance", "static_ipaddress", "static_routes", "static_rules",
+		"interface_up_down_delays",
+	},
+	"global_defs": {"notification_email"},
+	"vrrp_instance": {
+		"authentication", "auth_hmac", "virtual_ipaddress", "virtual_ipaddress_excluded", "virtual_routes", "virtual_rules", "unicast_peer",
+		"track_interface", "track_script", "track_process", "track_file", "track_bfd",
+	},
+	"vrrp_sync_group": {"group", "track_interface", "track_script", "track_process", "track_file", "track_bfd"},
+	"virtual_server":  {"real_server"},
+	"real_server": {
+		"TCP_CHECK", "PING_CHECK", "SMTP_CHECK", "HTTP_GET", "SSL_GET", "DNS_CHECK", "MISC_CHECK", "UDP_CHECK", "FILE_CHECK", "BFD_CHECK",
+	},
+	"HTTP_GET": {"url"}, "SSL_GET": {"url"}, "SMTP_CHECK": {"host"},
+}
+
+func (s *Statement) needsBlock() bool {
+	around := ""
+	if s.parent != nil {
+		around = s.parent.Word()
+	}
+	return slices.Contains(blocks[around], s.Word())
 }
 
 func (p *parser) close(l line) {
@@ -260,6 +315,7 @@ func (p *parser) close(l line) {
 		p.depth--
 		return
 	}
+	p.missing()
 	if p.current == p.top {
 		p.notes.at(l.file, l.number, Broken, "a } too many: there is no block to end here, or one above ended too early")
 		return

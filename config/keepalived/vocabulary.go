@@ -12,13 +12,15 @@ import (
 	"github.com/lvsd/lvsd/config"
 )
 
-// entry is a keyword of a block that is read into a T: just one of the fields but
-// words is set.
+// entry is a keyword of a block that is read into a T: just one of read, none and lost
+// is set.
 type entry[T any] struct {
 	// read takes the statement.
 	read func(r *reading, s *Statement, t *T)
 	// words is how many arguments there may be; 0 is one, -1 none, any is no bound.
 	words int
+	// again is what a second one in a block does.
+	again again
 	// none says why the keyword needs nothing here.
 	none string
 	// lost says what to do without it.
@@ -27,11 +29,26 @@ type entry[T any] struct {
 
 const anyWords = math.MaxInt
 
+// again is what a keyword does that a block has already.
+type again int
+
+const (
+	lastCounts again = iota
+	firstCounts
+	adds
+)
+
+// aliases are keywords that are another one's older or newer name.
+var aliases = map[string]string{"lb_algo": "lvs_sched", "lb_kind": "lvs_method", "nb_get_retry": "retry"}
+
 // vocabulary are the keywords of a block.
 type vocabulary[T any] map[string]entry[T]
 
 // block is what knows where its settings were.
-type block interface{ saw(s *Statement) }
+type block interface {
+	saw(s *Statement)
+	before(s *Statement) *Statement
+}
 
 // reading turns statements into a Configuration.
 type reading struct {
@@ -63,12 +80,32 @@ func readAll[T any](r *reading, statements []*Statement, known vocabulary[T], t 
 		default:
 			s.fate = Translated
 			if b, ok := any(t).(block); ok {
+				if r.ignored(s, b, e.again) {
+					continue
+				}
 				b.saw(s)
 			}
 			e.read(r, s, t)
 			r.checkWords(s, e.words)
 		}
 	}
+}
+
+// ignored reports a keyword that the block has already, and whether it is passed over.
+func (r *reading) ignored(s *Statement, b block, again again) bool {
+	before := b.before(s)
+	if before == nil || again == adds {
+		return false
+	}
+	if again == firstCounts {
+		r.broken(s, "%s stands there already, in line %d; keepalived keeps the first and ignores this one", s.Word(), before.Line)
+		s.settle(Reported)
+		return true
+	}
+	if before.text != s.text || s.HasBlock {
+		r.broken(before, "%s stands there again, in line %d; as with keepalived, the last one counts", before.Word(), s.Line)
+	}
+	return false
 }
 
 func keys[T any](known vocabulary[T]) []string {
@@ -92,7 +129,11 @@ func (r *reading) unknown(s *Statement, known []string) {
 	if strings.ContainsFunc(s.Word(), isOddSpace) {
 		near = "; it has a space of a word processor in it, put a plain one there"
 	}
-	r.broken(s, "unknown keyword %q in %s%s; keepalived ignores it", s.Word(), s.inside(), near)
+	ignored := "keepalived ignores it"
+	if s.HasBlock {
+		ignored += ", but takes what is in its block, and the } of that, for the block around; here the whole of it is left out"
+	}
+	r.broken(s, "unknown keyword %q in %s%s; %s", s.Word(), s.inside(), near, ignored)
 	s.settle(Reported)
 }
 
@@ -127,16 +168,29 @@ func (r *reading) integerAt(s *Statement, at, least, most int) (int, bool) {
 	return n, true
 }
 
-// seconds reads the first argument, with a fraction.
-func (r *reading) seconds(s *Statement) (time.Duration, bool) { return r.secondsAt(s, 1) }
-
+// secondsAt reads an argument, with a fraction.
 func (r *reading) secondsAt(s *Statement, at int) (time.Duration, bool) {
+	return r.secondsWithin(s, at, 0, longest)
+}
+
+// longest is longer than every time that is meant.
+const longest = 1e8 * time.Second
+
+// secondsWithin refuses what keepalived refuses when it reads the file.
+func (r *reading) secondsWithin(s *Statement, at int, least, most time.Duration) (time.Duration, bool) {
 	d, ok := duration(s.word(at))
-	if !ok {
+	switch {
+	case !ok:
 		r.broken(s, "%s: %q is not a number of seconds; keepalived's default is taken", s.Word(), s.word(at))
+	case d < least, d > most:
+		r.broken(s, "%s: %q is not a number of seconds %s..%s; keepalived ignores it, and its default is taken", s.Word(), s.word(at), plainSeconds(least), plainSeconds(most))
+		return 0, false
 	}
 	return d, ok
 }
+
+// plainSeconds are seconds as keepalived writes them.
+func plainSeconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 
 func duration(text string) (time.Duration, bool) {
 	f, err := strconv.ParseFloat(text, 64)
@@ -184,77 +238,4 @@ func (r *reading) script(s *Statement) *Script {
 		return nil
 	}
 	return &Script{at: s, Line: words[1], User: strings.Join(words[2:], " ")}
-}
-
-// The makers of entries for plain settings.
-
-func textOf[T any](field func(*T) *string) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) { *field(t) = r.text(s) }}
-}
-
-func numberOf[T any](field func(*T) *int, least, most int) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) {
-		if n, ok := r.integer(s, least, most); ok {
-			*field(t) = n
-		}
-	}}
-}
-
-func optionalNumber[T any](field func(*T) **int, least, most int) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) {
-		if n, ok := r.integer(s, least, most); ok {
-			*field(t) = &n
-		}
-	}}
-}
-
-func timeOf[T any](field func(*T) *time.Duration) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) {
-		if d, ok := r.seconds(s); ok {
-			*field(t) = d
-		}
-	}}
-}
-
-func optionalTime[T any](field func(*T) **time.Duration) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) {
-		if d, ok := r.seconds(s); ok {
-			*field(t) = &d
-		}
-	}}
-}
-
-func truthOf[T any](field func(*T) *bool) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) { *field(t) = r.truth(s) }}
-}
-
-func optionalTruth[T any](field func(*T) **bool) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) {
-		yes := r.truth(s)
-		*field(t) = &yes
-	}}
-}
-
-func addressOf[T any](field func(*T) *netip.Addr) entry[T] {
-	return entry[T]{read: func(r *reading, s *Statement, t *T) {
-		if a := r.address(s, s.word(1)); a.IsValid() {
-			*field(t) = a
-		}
-	}}
-}
-
-func scriptOf[T any](field func(*T) **Script) entry[T] {
-	return entry[T]{words: anyWords, read: func(r *reading, s *Statement, t *T) { *field(t) = r.script(s) }}
-}
-
-func none[T any](why string) entry[T] { return entry[T]{none: why} }
-
-func lost[T any](what string) entry[T] { return entry[T]{lost: what} }
-
-// all gives keywords one entry.
-func (v vocabulary[T]) all(e entry[T], names ...string) vocabulary[T] {
-	for _, name := range names {
-		v[name] = e
-	}
-	return v
 }

@@ -20,6 +20,12 @@ type writing struct {
 	instances map[string]*table
 	trackers  map[string]string
 	names     map[string]bool
+	// groups are the sync groups as they are written; alone are those of a single
+	// instance, by its name, and relays where a group's scripts install the REDIRECT
+	// rule.
+	groups []*SyncGroup
+	alone  map[string]*SyncGroup
+	relays map[string]*Statement
 	// held are the VIPs that some instance has.
 	held map[netip.Addr]bool
 	// vrids are those in use.
@@ -31,7 +37,7 @@ type writing struct {
 func write(c *Configuration, n *notebook, name string, o Options) *document {
 	w := &writing{
 		notebook: n, options: o, c: c, doc: new(document), instances: map[string]*table{}, trackers: map[string]string{}, names: map[string]bool{},
-		held: map[netip.Addr]bool{}, vrids: map[int]bool{},
+		held: map[netip.Addr]bool{}, vrids: map[int]bool{}, alone: map[string]*SyncGroup{}, relays: map[string]*Statement{},
 	}
 	w.doc.title = []string{
 		"Imported from " + name + " by lvsd import.",
@@ -43,12 +49,14 @@ func write(c *Configuration, n *notebook, name string, o Options) *document {
 	w.ipvs()
 	w.sync()
 	w.nameTrackers()
+	w.prepareGroups()
 	for _, i := range c.Instances {
 		w.instance(i)
 	}
 	w.checkSync()
+	w.unusedDelays()
 	holders := len(w.doc.tables)
-	for _, g := range c.Groups {
+	for _, g := range w.groups {
 		w.group(g)
 	}
 	w.writeTrackers()
@@ -156,6 +164,9 @@ func (w *writing) alerts() {
 	if g.FIFO != "" {
 		t := w.doc.add("[alerts]", g.fifo)
 		t.set("fifo", g.FIFO, g.fifo)
+		if !strings.HasPrefix(g.FIFO, "/run/") {
+			w.differs(g.fifo, "%s %s: the unit of lvsd writes below /run and /var/lib/lvsd alone, and has a /tmp of its own; put the FIFO into /run/lvsd", g.FIFOFor, g.FIFO)
+		}
 		if g.FIFOFor != "notify_fifo" {
 			w.differs(g.fifo, "%s: lvsd's FIFO gets the lines of instances and those of services", g.FIFOFor)
 		}

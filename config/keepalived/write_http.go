@@ -2,6 +2,7 @@ package keepalived
 
 import (
 	"cmp"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,9 +18,7 @@ func (w *writing) http(t *table, v *VirtualServer, s *RealServer, c *Checker, ur
 	}
 	if c.Kind == "SSL_GET" {
 		t.set("tls_verify", false, nil).explain("keepalived looks at no certificate")
-		if c.SNI != "" {
-			t.set("tls_name", c.SNI, c.at["sni_name"])
-		}
+		w.serverName(t, c, host)
 	}
 	switch c.Protocol {
 	case "", "1.0", "1.0C", "1.0c":
@@ -37,6 +36,24 @@ func (w *writing) http(t *table, v *VirtualServer, s *RealServer, c *Checker, ur
 		for _, u := range urls {
 			w.url(t.sub("[[request]]", u.head), u)
 		}
+	}
+}
+
+// serverName writes which name is said in TLS. keepalived says one only where it is
+// told to, lvsd always where there is one.
+func (w *writing) serverName(t *table, c *Checker, host string) {
+	name := c.SNI
+	if name == "" && c.EnableSNI {
+		name = host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			name = h
+		}
+	}
+	if name != "" {
+		t.set("tls_name", name, c.from("sni_name", "enable_sni"))
+	}
+	if c.SNI != "" && !c.EnableSNI {
+		w.differs(c.from("sni_name"), "sni_name %s: keepalived says no name in TLS without enable_sni, lvsd does", c.SNI)
 	}
 }
 

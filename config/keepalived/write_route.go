@@ -54,8 +54,8 @@ func (w *writing) rule(t *table, r Rule, i *Instance) {
 	if n, ok := number(r.Priority); ok {
 		s.set("priority", n, nil)
 	} else {
-		w.rules++
 		s.set("priority", 16384-w.rules, nil).explain("keepalived counts down from 16384 where none is written; choose it yourself")
+		w.rules++
 	}
 	w.setTable(s, cmp.Or(r.Table, "main"))
 	if r.From.IsValid() {

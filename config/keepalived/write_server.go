@@ -2,6 +2,7 @@ package keepalived
 
 import (
 	"net/netip"
+	"strings"
 )
 
 func (w *writing) sorryServer(t *table, v *VirtualServer, f front) {
@@ -16,6 +17,9 @@ func (w *writing) sorryServer(t *table, v *VirtualServer, f front) {
 	method := v.Forwarding
 	if s.Forwarding != nil {
 		method = *s.Forwarding
+	}
+	if port := s.Address.Port(); method.Method != "nat" && port != 0 && f.mark == 0 && port != f.port {
+		w.broken(s.at, "%s: by %s packets keep the port, so it is %d, as with keepalived", s.at.text, strings.ToUpper(method.Method), f.port)
 	}
 	sub := t.sub("[sorry_server]", s.at)
 	sub.set("address", w.target(s.Address, method, f), nil)
@@ -117,8 +121,8 @@ func (w *writing) servers(t *table, v *VirtualServer, f front) {
 		if s.Forwarding != nil && *s.Forwarding != v.Forwarding {
 			w.forwardingKeys(sub, method, s.from("lvs_method", "lb_kind"))
 		}
-		if s.Weight != 1 {
-			sub.set("weight", s.Weight, s.at["weight"])
+		if weight := w.serverWeight(v, s); weight != 1 {
+			sub.set("weight", weight, s.at["weight"])
 		}
 		if s.Upper > 0 {
 			sub.set("upper_connections", s.Upper, s.at["uthreshold"])
@@ -130,6 +134,21 @@ func (w *writing) servers(t *table, v *VirtualServer, f front) {
 			sub.tables = append(sub.tables, checks[n]...)
 		}
 	}
+}
+
+// mostWeight is the kernel's as well as lvsd's: more is cut off there.
+const mostWeight = 65535
+
+func (w *writing) serverWeight(v *VirtualServer, s *RealServer) int {
+	if s.Weight > mostWeight {
+		at := s.at["weight"]
+		if at == nil {
+			at = v.from("weight")
+		}
+		w.lost(at, "weight %d: lvsd takes at most %d", s.Weight, mostWeight)
+		return mostWeight
+	}
+	return s.Weight
 }
 
 // alike reports whether two lists of tables say the same.

@@ -14,6 +14,7 @@ type front struct {
 	port        uint16
 	mark        uint32
 	ipv6        bool
+	family      bool // a mark's is written
 }
 
 // fronts are those of the virtual server, of a group one for each line.
@@ -28,7 +29,7 @@ func (w *writing) fronts(v *VirtualServer) []front {
 		for _, e := range g.Entries {
 			f := front{at: e.at, first: e.First, last: e.Last, port: e.Port, mark: e.Mark, ipv6: e.First.Is6()}
 			if e.Mark != 0 {
-				f.ipv6 = v.markFamily(e.IPv6)
+				f.ipv6, f.family = v.markFamily(e.IPv6), e.IPv6 != nil
 			}
 			all = append(all, f)
 		}
@@ -69,6 +70,13 @@ func (w *writing) service(v *VirtualServer) {
 		w.broken(v.head, "virtual_server group %s: there is no such virtual_server_group, or it is empty; the virtual server is left out", v.Group)
 		return
 	}
+	if mixed(all) {
+		at := v.head
+		if g := w.serverGroup(v.Group); g != nil {
+			at = g.head
+		}
+		w.differs(at, "virtual_server_group %s has IPv4, IPv6 and a fwmark without a family; keepalived 2.2 removes the virtual server then, and this file keeps it, with a service for each", v.Group)
+	}
 	w.serviceNotes(v)
 	var done []front
 	for _, f := range all {
@@ -83,6 +91,13 @@ func (w *writing) service(v *VirtualServer) {
 		}
 		w.serviceTable(v, same, len(all) > len(same))
 	}
+}
+
+// mixed reports whether the entries are of both families, and some mark of none.
+func mixed(all []front) bool {
+	has := func(is func(front) bool) bool { return slices.ContainsFunc(all, is) }
+	return has(func(f front) bool { return f.mark == 0 && f.ipv6 }) && has(func(f front) bool { return f.mark == 0 && !f.ipv6 }) &&
+		has(func(f front) bool { return f.mark != 0 && !f.family })
 }
 
 // serviceNotes are those that are made once for a virtual server.

@@ -93,7 +93,11 @@ func (w *writing) tracked(t Tracked, name string, weight int, reverse, owner, we
 		w.differs(t.at, "%s: with priority 255 no tracker changes the priority, as with keepalived; it is left out", t.Name)
 		return "", false
 	}
-	if own != 0 && weightless {
+	if own != 0 && weightless && t.Kind != "process" {
+		if t.Kind == "script" || t.Kind == "file" && t.Weight != nil {
+			w.differs(t.at, "%s: in a sync group keepalived ignores a tracked %s with a weight, so it is left out; weight 0 puts the instance into FAULT", t.Name, t.Kind)
+			return "", false
+		}
 		w.differs(t.at, "%s: in a sync group keepalived sets the weight to zero, so the instance is in FAULT while it is down", t.Name)
 		own = 0
 	}
@@ -276,27 +280,4 @@ func (w *writing) fileTracker(f *TrackFile) {
 		return
 	}
 	w.tracker("file", f.Name, f.head, f.Weight, f.Reverse).set("file", f.File, f.at["file"])
-}
-
-// group writes a sync group; one of a single instance is none.
-func (w *writing) group(g *SyncGroup) {
-	var members []string
-	for _, m := range g.Members {
-		switch {
-		case w.instances[m] == nil:
-			w.broken(g.from("group"), "vrrp_sync_group %s: there is no instance %q", g.Name, m)
-		case slices.Contains(members, m):
-		default:
-			members = append(members, m)
-		}
-	}
-	if len(members) < 2 {
-		w.lost(g.head, "vrrp_sync_group %s: a group has two instances or more; track and notify of it belong to the instance", g.Name)
-		return
-	}
-	t := w.doc.add("[[sync_group]]", g.head)
-	t.set("name", g.Name, nil)
-	t.set("instances", members, g.at["group"])
-	w.track(t, g.Track, false, !g.TrackingWeight)
-	w.notify(t, g.Notify)
 }

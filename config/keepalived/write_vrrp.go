@@ -10,6 +10,7 @@ import (
 func (w *writing) instance(original *Instance) {
 	changed := *original // what is read stays as it is
 	i := &changed
+	w.join(i, w.alone[i.Name])
 	w.settleVIPs(i)
 	if len(i.VIPs) == 0 || i.Interface == "" || i.VRID == 0 {
 		w.lost(i.head, "vrrp_instance %s: lvsd needs a VIP, an interface and a virtual_router_id; the instance is left out", i.Name)
@@ -28,9 +29,7 @@ func (w *writing) instance(original *Instance) {
 	if d := w.c.Global.StartupDelay; d > 0 {
 		t.set("settle", d, w.c.Global.at["vrrp_startup_delay"])
 	}
-	if d, ok := w.c.Delays[i.Interface]; ok && d.Down > 0 {
-		t.set("link_down_delay", d.Down, d.at)
-	}
+	w.linkDelays(t, i)
 	w.network(t, i, version)
 	w.addresses(t, i)
 	w.track(t, i.Track, i.Priority == 255, w.weightless(i.Name))
@@ -43,19 +42,26 @@ func (w *writing) instance(original *Instance) {
 
 func (i *Instance) ipv6() bool { return len(i.VIPs) > 0 && i.VIPs[0].Prefix.Addr().Is6() }
 
-// settleVIPs does what keepalived does with addresses that are there twice, are of
-// the other family, or are too many for an advert.
+// settleVIPs does what keepalived does with addresses that an instance has twice, are
+// of the other family, or are too many for an advert. Those that another instance has
+// too are left to lvsd's own rules.
 func (w *writing) settleVIPs(i *Instance) {
 	limit := 255
 	if i.ipv6() {
 		limit = 89
 	}
+	type place struct {
+		device string
+		addr   netip.Addr
+	}
+	own := map[place]bool{}
 	var vips, excluded []Address
 	for n, a := range append(append([]Address{}, i.VIPs...), i.Excluded...) {
 		addr := a.Prefix.Addr()
+		at := place{cmp.Or(a.Interface, i.Interface), addr}
 		switch {
-		case w.held[addr]:
-			w.broken(a.at, "%s is a VIP already; the second is left out", addr)
+		case own[at]:
+			w.broken(a.at, "%s is a VIP of the instance already; the second is left out", addr)
 			continue
 		case n >= len(i.VIPs):
 			excluded = append(excluded, a)
@@ -68,7 +74,7 @@ func (w *writing) settleVIPs(i *Instance) {
 		default:
 			vips = append(vips, a)
 		}
-		w.held[addr] = true
+		own[at], w.held[addr] = true, true
 	}
 	i.VIPs, i.Excluded = vips, excluded
 }
@@ -241,8 +247,13 @@ func (w *writing) vip(a Address, own string) string {
 // serveOnBackup turns the scripts that install the REDIRECT rule into lvsd's own.
 func (w *writing) serveOnBackup(t *table, i *Instance) {
 	n := &i.Notify
-	backup := w.redirects(n.Backup)
-	if !backup && !w.redirects(n.Any) {
+	if at := w.relays[i.Name]; at != nil {
+		t.set("serve_on_backup", true, at).
+			explain("in place of the notify scripts of the group: lvsd keeps the REDIRECT rule itself, and repairs it")
+		w.withoutRedirects(n)
+		return
+	}
+	if !w.redirects(n.Backup) && !w.redirects(n.Any) {
 		return
 	}
 	problem := w.noRedirect(i)
@@ -252,11 +263,7 @@ func (w *writing) serveOnBackup(t *table, i *Instance) {
 	}
 	t.set("serve_on_backup", true, n.Backup.statement(n.Any.statement(i.head))).
 		explain("in place of the notify scripts: lvsd keeps the REDIRECT rule itself, and repairs it")
-	for _, script := range []**Script{&n.Master, &n.Backup, &n.Fault, &n.Stop, &n.Any} {
-		if w.redirects(*script) {
-			*script = nil
-		}
-	}
+	w.withoutRedirects(n)
 }
 
 // noRedirect says why there can be no rule, or nothing.
