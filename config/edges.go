@@ -55,6 +55,9 @@ type Web struct {
 	Listen netip.AddrPort
 	// Allow are the clients that may look; none is all that can reach Listen.
 	Allow []netip.Prefix
+	// Names are the host names that the page is known by, in lower case, beside
+	// addresses and the node's own.
+	Names []string
 	// Users by name, with the bcrypt hash of each one's password. With none,
 	// everybody who may look needs no password, and nobody may change anything.
 	Users map[string]Secret

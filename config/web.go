@@ -29,6 +29,7 @@ func readWeb(t *table) (Web, listener) {
 	w := Web{
 		Listen:      read(t, "listen", listenAddress()).or(webAddress),
 		Allow:       readAllow(t),
+		Names:       readNames(t),
 		Users:       readUsers(t),
 		Admin:       read(t, "admin", boolean()).or(false),
 		Certificate: read(t, "certificate", filePath()).orElse("", "none: plain HTTP"),
@@ -54,6 +55,29 @@ func (w Web) check(t *table, insecure bool) {
 		t.fail(t.at("listen"), "passwords would cross the network in clear, expected certificate and key, a loopback address, or insecure = true")
 	}
 }
+
+// readNames reads the host names that the page is known by beside the node's own.
+func readNames(t *table) []string {
+	names, whole := readList(t, "names", pageName(), "the node's own only")
+	wantElements(t, "names", names, whole)
+	checkDistinct(t, names)
+	return plain(names)
+}
+
+// pageName is a host name as browsers send it.
+func pageName() kind[string] {
+	return text("host names in lower case", "a host name", func(s string) error {
+		if !pageNameForm().MatchString(s) || len(s) > 253 {
+			return fmt.Errorf(`%q is not a host name, expected one in lower case without a port, such as "lb.example.org"`, s)
+		}
+		return nil
+	})
+}
+
+// pageNameForm is of names in DNS, with the underscore that some have.
+var pageNameForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+})
 
 // readUsers reads the users' password hashes by name.
 func readUsers(t *table) map[string]Secret {

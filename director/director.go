@@ -131,6 +131,13 @@ type Director struct {
 	// begins or ends maintenance, and comes before these.
 	evaluating, holding, ordering sync.Mutex
 	maintaining                   turn
+	// recalling reads OverrideFile, damage is why it could not. Damaged tells that the
+	// damaged file is still there, leftOut is what was said last of overrides that
+	// were not taken in: for who has ordering.
+	recalling sync.Once
+	damage    error
+	damaged   bool
+	leftOut   string
 
 	// The loop's own: what it worked out of the configuration, that everything is
 	// to be planned, how long the last look at the kernel took, when it is to be
@@ -174,11 +181,11 @@ type Director struct {
 	standings map[string]*standing
 	// overrides are what was ordered, overridesNew tells that the loop has not seen
 	// them, overrideTrouble why it is not known what was ordered before the start.
-	// holdsOfMaintenance are the instances that are held for maintenance.
-	overrides          overrideSet
-	overridesNew       bool
-	overrideTrouble    string
-	holdsOfMaintenance Set[string]
+	// upkeep is what maintenance of this node has done.
+	overrides       overrideSet
+	overridesNew    bool
+	overrideTrouble string
+	upkeep          upkeep
 	// verdicts are those that changed and are not planned yet.
 	verdicts []healthcheck.Change
 	// relinquished is when each instance last ceased to be MASTER, assumed when
@@ -252,6 +259,7 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 	d.recallHolds()
 	damage := d.recallOverrides()
+	d.setAdmin(adminOf(d.overridesNow(), time.Now()))
 	d.names.recall(memory.Hosts)
 	d.names.resolve(ctx, d.file.Names(), firstLookups)
 	d.configure(d.file)
@@ -265,7 +273,7 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 	d.first = &reading{first, time.Now()}
 	if damage != nil {
-		d.keepDrained(first, d.config)
+		d.guessOrders(first, d.config)
 		d.mendOverrides(damage)
 	}
 	if err := d.adopt(memory, first); err != nil {

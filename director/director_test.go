@@ -86,9 +86,14 @@ func newNode(t *testing.T, lan *vrrptest.LAN, number byte) *node {
 
 func (n *node) start() {
 	n.t.Helper()
+	n.director = n.new()
+	n.run()
+}
+
+// run has the director, which was made already, run.
+func (n *node) run() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n.cancel, n.ended = cancel, make(chan error, 1)
-	n.director = n.new()
 	go func() { n.ended <- n.director.Run(ctx) }()
 	synctest.Wait()
 }

@@ -21,8 +21,10 @@ type Opinion struct {
 // Disagreements are the real servers of own, in its order, that nodes have in
 // another state. Only up and down are opinions: a node that has not checked yet has
 // none, nor has one that cannot be reached, nor one of a server that it does not
-// have. Own tells of all servers, as Status.ServerReports does.
-func Disagreements(own []ServerReport, nodes []NodeStatus) []Disagreement {
+// have. Own tells of all servers, as Status.ServerReports does. ConfigHash is this
+// node's: of a node with another one that leaves out servers that are up, it is not
+// known which it has.
+func Disagreements(own []ServerReport, configHash string, nodes []NodeStatus) []Disagreement {
 	type subject struct{ service, address string }
 	others := make([]map[subject]ServerReport, len(nodes))
 	for i, node := range nodes {
@@ -38,7 +40,7 @@ func Disagreements(own []ServerReport, nodes []NodeStatus) []Disagreement {
 		one := Disagreement{Service: server.Service, Address: server.Address, State: server.State}
 		for i, node := range nodes {
 			other, told := others[i][subject{server.Service, server.Address}]
-			if !told && node.Reachable && node.UpOmitted {
+			if !told && node.Reachable && node.UpOmitted && node.ConfigHash == configHash {
 				other.State = stateUp
 			}
 			if opposed(server.State, other.State) {
@@ -53,7 +55,9 @@ func Disagreements(own []ServerReport, nodes []NodeStatus) []Disagreement {
 }
 
 // Disagreements are those of the other nodes of the cluster with this one.
-func (s Status) Disagreements() []Disagreement { return Disagreements(s.ServerReports(), s.Nodes) }
+func (s Status) Disagreements() []Disagreement {
+	return Disagreements(s.ServerReports(), s.ConfigHash, s.Nodes)
+}
 
 // opposed reports whether one is up and the other down.
 func opposed(a, b string) bool {

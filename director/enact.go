@@ -2,6 +2,11 @@ package director
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
@@ -11,82 +16,168 @@ import (
 func (d *Director) overrideFile() overrideFile { return overrideFile(d.OverrideFile) }
 
 func (d *Director) overridesNow() overrideSet {
+	_ = d.recallOverrides()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.overrides
 }
 
-// recallOverrides finds out what was ordered before this start. The error is that it
+// recallOverrides finds out what was ordered before this start, once: who asks first
+// may be another node or an operator, before Run is that far. The error is that it
 // cannot be known.
 func (d *Director) recallOverrides() error {
-	o, err := d.overrideFile().load()
-	now := time.Now()
-	d.mu.Lock()
-	d.overrides, d.holdsOfMaintenance = o.set().without(now), SetOf(o.Holds...)
-	d.overrideTrouble = errorText(err)
-	set := d.overrides
-	d.mu.Unlock()
-	d.setAdmin(adminOf(set, now))
-	return err
+	d.recalling.Do(func() {
+		o, err := d.overrideFile().load()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.overrides, d.upkeep = o.set().without(time.Now()), o.upkeep()
+		d.overrideTrouble = errorText(err)
+		d.damage, d.damaged = err, err != nil
+	})
+	return d.damage
 }
 
-// keepDrained is for when it cannot be known what was ordered. A real server that an
+// saveOrders writes down what is ordered. A damaged file is kept for whoever wants to
+// look at it. It needs d.ordering.
+func (d *Director) saveOrders(set overrideSet, u upkeep) error {
+	if d.damaged {
+		if err := d.overrideFile().setAside(); err != nil {
+			return fmt.Errorf("damaged override file: %w", err)
+		}
+		d.damaged = false
+	}
+	return d.overrideFile().save(ordersOf(set, u))
+}
+
+// guessOrders is for when it cannot be known what was ordered. A real server that an
 // operator took out must not come back because a file is damaged, and a service must
 // not lose its last real server for that: whoever has weight 0 in the kernel beside
-// others that serve is drained until an operator says otherwise. It is the oldest
-// order of all, so that what other nodes know goes before it.
-func (d *Director) keepDrained(first Snapshot, c *config.Config) {
-	node, now := d.nodeName(), time.Now()
-	have := first.State(OwnedBy(c))
-	var doubtful []Override
-	for i := range c.Services {
-		service := &c.Services[i]
-		for _, server := range mute(service, have.Services[service.IPVS.ServiceKey]) {
-			doubtful = append(doubtful, Override{
-				Target: Target{Service: service.Name, Server: server.Address.String()}, State: Drain,
-				Reason: "the override file is damaged, and it had weight 0", By: "lvsd", Node: node, At: time.Unix(0, 0).UTC(),
-			})
-		}
-	}
+// others that serve, or is not there, stays so until an operator says otherwise, or
+// another node tells what was ordered.
+func (d *Director) guessOrders(first Snapshot, c *config.Config) {
+	d.ordering.Lock()
+	defer d.ordering.Unlock()
+	guesses := guessesOf(c, first.State(OwnedBy(c)), d.nodeName())
+	set, _, _ := d.overridesNow().with(guesses...)
 	d.mu.Lock()
-	set, _, _ := d.overrides.with(doubtful...)
 	d.overrides = set
 	d.mu.Unlock()
-	d.setAdmin(adminOf(set, now))
+	d.setAdmin(adminOf(set, time.Now()))
 }
 
-// mute are the real servers that have weight 0, if others serve.
-func mute(service *config.VirtualService, present Service) []*config.RealServer {
-	var mute []*config.RealServer
+// guessesOf are the orders that the kernel's table may follow from.
+func guessesOf(c *config.Config, have State, node string) []Override {
+	var all []Override
+	guess := func(t Target, state AdminState, was string) {
+		all = append(all, Override{
+			Target: t, State: state, Reason: "the override file is damaged, and it " + was, By: "lvsd", Node: node, At: guessed,
+		})
+	}
+	there := Set[string]{}
+	for i := range c.Services {
+		if _, present := have.Services[c.Services[i].IPVS.ServiceKey]; present {
+			there.Add(c.Services[i].Name)
+		}
+	}
+	for i := range c.Services {
+		service := &c.Services[i]
+		if len(there) > 0 && !there.Has(service.Name) {
+			guess(Target{Service: service.Name}, Disabled, "was not there")
+		}
+		drained, disabled := takenOut(service, have.Services[service.IPVS.ServiceKey])
+		for _, address := range drained {
+			guess(Target{Service: service.Name, Server: address.String()}, Drain, "had weight 0")
+		}
+		for _, address := range disabled {
+			guess(Target{Service: service.Name, Server: address.String()}, Disabled, "was not there")
+		}
+	}
+	return all
+}
+
+// takenOut are the real servers that have weight 0, and those that are not there, if
+// others serve.
+func takenOut(service *config.VirtualService, present Service) (drained, disabled []netip.AddrPort) {
 	serves := false
 	for i := range service.RealServers {
 		server := &service.RealServers[i]
+		if !server.Address.IsValid() || server.Weight == 0 {
+			continue
+		}
 		switch destination, there := present.realServer(server.Address); {
-		case !there || server.Weight == 0:
+		case !there:
+			disabled = append(disabled, server.Address)
 		case destination.Weight == 0:
-			mute = append(mute, server)
+			drained = append(drained, server.Address)
 		default:
 			serves = true
 		}
 	}
 	if !serves {
-		return nil
+		return nil, nil
 	}
-	return mute
+	return drained, disabled
 }
 
 // mendOverrides writes the file anew after a start from a damaged one.
 func (d *Director) mendOverrides(damage error) {
-	d.Log.Error("it is not known what was ordered: real servers with weight 0 beside others that serve stay drained, until they are enabled",
-		"err", damage)
-	if err := d.overrideFile().setAside(); err != nil {
-		d.Log.Error("the damaged override file stays where it is", "err", err)
-		return
-	}
 	d.ordering.Lock()
 	defer d.ordering.Unlock()
-	if err := d.overrideFile().save(ordersOf(d.overridesNow(), d.maintenanceHolds())); err != nil {
-		d.Log.Error("what is drained would be forgotten by a restart", "err", err)
+	d.Log.Error("it is not known what was ordered: real servers with weight 0 or not there, beside others that serve, stay so, until they are enabled",
+		"err", damage, "guessed", len(d.overridesNow().guesses()))
+	d.tellUnknownHolds()
+	if err := d.saveOrders(d.overridesNow(), d.maintenanceNow()); err != nil {
+		d.Log.Error("what is guessed would be forgotten by a restart", "err", err)
+	}
+}
+
+// tellUnknownHolds tells that instances are held, and that nothing will release them
+// by itself.
+func (d *Director) tellUnknownHolds() {
+	d.mu.Lock()
+	held := slices.Sorted(maps.Keys(d.held))
+	if len(held) > 0 {
+		d.overrideTrouble += fmt.Sprintf("; %s held, perhaps for maintenance: its end will not release them, lvsd vrrp release does",
+			strings.Join(held, ", "))
+	}
+	d.mu.Unlock()
+	if len(held) > 0 {
+		d.Log.Error("it is not known whether they are held for maintenance: lvsd vrrp release ends that", "held", held)
+	}
+}
+
+// Agreed tells that another node has told all that it knows: what was ordered is known
+// again, and nothing is guessed any more.
+func (d *Director) Agreed() {
+	d.ordering.Lock()
+	defer d.ordering.Unlock()
+	set := d.overridesNow()
+	guesses := set.guesses()
+	if len(guesses) > 0 {
+		next := set.less(Override.isGuess)
+		if err := d.saveOrders(next, d.maintenanceNow()); err != nil {
+			d.Log.Error("what was guessed stands until the override file can be written", "err", err)
+			return
+		}
+		d.mu.Lock()
+		d.overrides, d.overridesNew = next, true
+		d.mu.Unlock()
+		for _, o := range guesses {
+			d.recordOverride(EventOverrideEnded, o, o.state())
+		}
+		d.Log.Info("another node knows what was ordered: what was guessed is over", "count", len(guesses))
+		nudge(d.wake)
+	}
+	d.trust()
+}
+
+// trust is for when nothing stands that was guessed, and somebody who knows has
+// spoken: it is no trouble any more what was ordered before the start.
+func (d *Director) trust() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.overrideTrouble != "" && len(d.overrides.guesses()) == 0 {
+		d.overrideTrouble = ""
 	}
 }
 

@@ -97,6 +97,7 @@ func TestEventsOfANode(t *testing.T) {
 		if err := n.director.Reload(t.Context(), &next); err != nil {
 			t.Fatal(err)
 		}
+		advance(time.Second)
 		n.director.ReloadFailed(errors.New("a brace is missing"))
 		advance(time.Second)
 		last = wantEvents(t, n.director, last,

@@ -42,7 +42,7 @@ func (s scene) find(asked, service string) ([]member, error) {
 		return there, nil
 	}
 	if services := distinct(all, serviceOf); !slices.Contains(services, service) {
-		return nil, fmt.Errorf("%w with real servers: %q%s", ErrUnknownService, service, nearestName(service, services))
+		return nil, fmt.Errorf("%w with real servers: %q%s", ErrUnknownService, service, NearestName(service, services))
 	}
 	return nil, fmt.Errorf("%w in the virtual service %q: %q, which is in %s",
 		ErrUnknownServer, service, asked, listed(distinct(meant, serviceOf)))
@@ -106,10 +106,12 @@ func (m member) begins(text string) bool {
 func nearestOf(asked string, all []member) string {
 	names := distinct(all, member.name)
 	names = append(names, distinct(all, func(m member) string { return m.address.String() })...)
-	return nearestName(asked, names)
+	return NearestName(asked, names)
 }
 
-func nearestName(asked string, names []string) string {
+// NearestName is what to add to an error about a name that there is none of: the one
+// that was probably meant, or which there are.
+func NearestName(asked string, names []string) string {
 	switch near := config.Nearest(asked, names); {
 	case near != "":
 		return fmt.Sprintf(", nearest is %q", near)

@@ -45,7 +45,7 @@ func (d *Director) ExplainInstance(name string) (InstanceExplanation, error) {
 		for _, i := range status.Instances {
 			names = append(names, i.Name)
 		}
-		return InstanceExplanation{}, fmt.Errorf("%w: %q%s", ErrUnknownInstance, name, nearestName(name, names))
+		return InstanceExplanation{}, fmt.Errorf("%w: %q%s", ErrUnknownInstance, name, NearestName(name, names))
 	}
 	e := InstanceExplanation{
 		Schema: "lvsd.explain-instance/1", At: time.Now(), Instance: status.Instances[n], Trackers: []TrackerStatus{},
@@ -84,7 +84,7 @@ func (d *Director) ExplainService(name string) (ServiceExplanation, error) {
 		}
 	}
 	if len(e.Services) == 0 {
-		return ServiceExplanation{}, fmt.Errorf("%w: %q%s", ErrUnknownService, name, nearestName(name, names))
+		return ServiceExplanation{}, fmt.Errorf("%w: %q%s", ErrUnknownService, name, NearestName(name, names))
 	}
 	c := d.currentConfig()
 	d.seen.RLock()

@@ -47,11 +47,12 @@ type instance struct {
 // predecessor left is touched.
 func (d *Director) newInstance(background context.Context, c config.VRRP, resume bool) (*instance, error) {
 	name := c.Router.Name
+	held := d.isHeld(name) || d.holdNew(name)
 	router, err := vrrp.NewRouter(vrrp.RouterConfig{
 		Config:    c.Router,
 		Interface: c.Interface,
 		Resume:    resume,
-		Hold:      d.isHeld(name),
+		Hold:      held,
 		Group:     d.meetingOf(d.currentConfig(), name),
 		Observe:   d.roleChanged,
 		Notice:    func(n vrrp.Notice, over bool) { d.noticed(notice{n, name, over}) },

@@ -71,8 +71,12 @@ func (j *journal) next(seq uint64) ([]Event, <-chan struct{}) {
 	return nil, j.more
 }
 
-// copyAfter needs j.mu.
+// copyAfter needs j.mu. Who knows a later event than the last one has it from before a
+// restart, and has none of these.
 func (j *journal) copyAfter(seq uint64) []Event {
+	if seq > j.last {
+		seq = 0
+	}
 	oldest := j.last - uint64(len(j.ring)) // the one before
 	seq = max(seq, oldest)
 	if seq >= j.last {

@@ -19,6 +19,10 @@ func TestEventsInOrder(t *testing.T) {
 		var d Director
 		recorded := 0
 		after := uint64(rapid.IntRange(0, 30).Draw(t, "after"))
+		for range after {
+			d.Record(Event{Kind: EventTracker})
+			recorded++
+		}
 		var mu sync.Mutex
 		var followed []uint64
 		ctx, cancel := context.WithCancel(context.Background())
@@ -145,5 +149,17 @@ func TestEventKindsAreDistinct(t *testing.T) {
 	slices.Sort(kinds)
 	if len(slices.Compact(kinds)) != len(EventKinds()) {
 		t.Error("a kind is there twice")
+	}
+}
+
+// TestEventsAfterARestart: who goes on where it was hears of all events of now.
+func TestEventsAfterARestart(t *testing.T) {
+	var d Director
+	d.Record(Event{Kind: EventTracker})
+	if got := d.Events(17); len(got) != 1 {
+		t.Errorf("after an event of before: %v", got)
+	}
+	if got := d.Events(1); len(got) != 0 {
+		t.Errorf("after the last one: %v", got)
 	}
 }

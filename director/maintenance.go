@@ -1,12 +1,14 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/vrrp"
@@ -26,14 +28,20 @@ func (d *Director) Maintenance(ctx context.Context, o MaintenanceOrder) (Spread,
 		return Spread{}, fmt.Errorf("maintenance: %w", err)
 	}
 	defer d.maintaining.leave()
-	target := Target{Node: d.nodeName()}
+	target := d.maintenanceTarget()
 	if !o.On {
 		if err := d.releaseMaintained(); err != nil {
 			return Spread{}, err
 		}
 		return d.Clear(ctx, target, o.By)
 	}
+	if own := d.nodeName(); target.Node != own {
+		return Spread{}, badIf(true, "this node is in maintenance as %q, and is %q now: end that first", target.Node, own)
+	}
 	_, already := d.overridesNow().standing(target, time.Now())
+	if err := d.mayLeave(); err != nil {
+		return Spread{}, fmt.Errorf("no maintenance: %w", err)
+	}
 	spread, err := d.Order(ctx, Order{Target: target, State: Drain, Reason: o.Reason, By: o.By, For: o.For})
 	if err != nil {
 		return Spread{}, err
@@ -56,21 +64,57 @@ func (d *Director) endMaintenance(ctx context.Context, own Target) error {
 	return err
 }
 
+// mayLeave is ErrNoTakeover if this node is the MASTER that is left: every other node
+// that is known is in maintenance.
+func (d *Director) mayLeave() error {
+	if !d.isAnyMaster() {
+		return nil
+	}
+	others := d.otherNodes()
+	if len(others) == 0 { // those that were heard of
+		heard := Set[string]{}
+		for _, o := range d.Overrides() {
+			heard.Add(o.Node)
+		}
+		delete(heard, d.nodeName())
+		others = slices.Sorted(maps.Keys(heard))
+	}
+	return d.anyFit(others)
+}
+
+// anyFit is ErrNoTakeover if all of the nodes, of which there are some, are in
+// maintenance.
+func (d *Director) anyFit(nodes []string) error {
+	set, now := d.overridesNow(), time.Now()
+	fit := slices.ContainsFunc(nodes, func(name string) bool {
+		_, maintained := set.standing(Target{Node: name}, now)
+		return !maintained
+	})
+	if fit || len(nodes) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: in maintenance already: %s", ErrNoTakeover, strings.Join(nodes, ", "))
+}
+
 // handOverAll leaves each instance to another node and holds it. It writes down
 // which are to be released again before the first one is touched.
 func (d *Director) handOverAll(ctx context.Context, spread Spread) error {
-	if len(spread.Told) == 0 && len(spread.Untold) > 0 && d.isAnyMaster() {
-		return fmt.Errorf("%w: no other node answers, so none is asked to", ErrNoTakeover)
+	if d.isAnyMaster() {
+		if len(spread.Told) == 0 && len(spread.Untold) > 0 {
+			return fmt.Errorf("%w: no other node answers, so none is asked to", ErrNoTakeover)
+		}
+		// Another node may have been ordered the same meanwhile.
+		if err := d.anyFit(spread.Told); err != nil {
+			return err
+		}
 	}
 	var names []string
-	holds := maps.Clone(d.maintenanceHolds())
 	for _, c := range d.currentConfig().VRRP {
 		if name := c.Router.Name; !d.isHeld(name) {
 			names = append(names, name)
-			holds.Add(name)
 		}
 	}
-	if err := d.setMaintenanceHolds(holds); err != nil {
+	if err := d.keepUp(names); err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -143,11 +187,11 @@ func (d *Director) instancesOf(names []string) []*instance {
 
 // releaseMaintained ends the holds that maintenance made, and no others.
 func (d *Director) releaseMaintained() error {
-	holds := d.maintenanceHolds()
-	if len(holds) == 0 {
+	done := d.maintenanceNow()
+	if len(done.holds) == 0 && done.as == "" {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(holds))
+	names := slices.Sorted(maps.Keys(done.holds))
 	if err := d.setHeld(names, false); err != nil {
 		return fmt.Errorf("nothing is released: %w", err)
 	}
@@ -155,7 +199,7 @@ func (d *Director) releaseMaintained() error {
 		i.router.Release()
 	}
 	d.Log.Info("out of maintenance", "released", names)
-	return d.setMaintenanceHolds(Set[string]{})
+	return d.changeUpkeep(func(u *upkeep) { *u = upkeep{holds: Set[string]{}} })
 }
 
 // followMaintenance ends the holds of a maintenance that is over by its time, or by
@@ -193,33 +237,81 @@ func (d *Director) releaseIfOver() error {
 
 // inMaintenance is the override that has this node in maintenance; nil is none.
 func (d *Director) inMaintenance(now time.Time) *Override {
-	if o, stands := d.overridesNow().standing(Target{Node: d.nodeName()}, now); stands {
+	if o, stands := d.overridesNow().standing(d.maintenanceTarget(), now); stands {
 		return &o
 	}
 	return nil
 }
 
-func (d *Director) maintenanceHolds() Set[string] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.holdsOfMaintenance == nil {
-		return Set[string]{}
-	}
-	return d.holdsOfMaintenance
+// maintenanceTarget is this node under the name that it had when maintenance was
+// ordered.
+func (d *Director) maintenanceTarget() Target {
+	return Target{Node: cmp.Or(d.maintenanceNow().as, d.nodeName())}
 }
 
-// setMaintenanceHolds remembers what the end of maintenance releases. It is as before
-// if that cannot be written.
-func (d *Director) setMaintenanceHolds(holds Set[string]) error {
+func (d *Director) maintenanceNow() upkeep {
+	_ = d.recallOverrides()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.upkeep
+}
+
+// keepUp remembers that the instances are held for maintenance.
+func (d *Director) keepUp(instances []string) error {
+	as := d.maintenanceTarget().Node
+	return d.changeUpkeep(func(u *upkeep) {
+		u.as = as
+		for _, name := range instances {
+			u.holds.Add(name)
+		}
+	})
+}
+
+// changeUpkeep remembers something else of maintenance. It is as before if that cannot
+// be written.
+func (d *Director) changeUpkeep(change func(*upkeep)) error {
 	d.ordering.Lock()
 	defer d.ordering.Unlock()
-	if err := d.overrideFile().save(ordersOf(d.overridesNow(), holds)); err != nil {
+	next := d.maintenanceNow()
+	next.holds = SetOf(allKeys(next.holds)...)
+	change(&next)
+	if err := d.saveOrders(d.overridesNow(), next); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.holdsOfMaintenance = holds
+	d.upkeep = next
 	return nil
+}
+
+// holdForGood has the end of maintenance not release the instances: an operator holds
+// them.
+func (d *Director) holdForGood(instances []string) error {
+	holds := d.maintenanceNow().holds
+	if !slices.ContainsFunc(instances, holds.Has) {
+		return nil
+	}
+	return d.changeUpkeep(func(u *upkeep) {
+		for _, name := range instances {
+			delete(u.holds, name)
+		}
+	})
+}
+
+// holdNew holds an instance that comes while this node is in maintenance, and reports
+// whether it does.
+func (d *Director) holdNew(name string) bool {
+	if d.inMaintenance(time.Now()) == nil {
+		return false
+	}
+	err := d.keepUp([]string{name})
+	if err == nil {
+		err = d.setHeld([]string{name}, true)
+	}
+	if err != nil {
+		d.Log.Error("held for maintenance, until a restart", "instance", name, "err", err)
+	}
+	return true
 }
 
 // ownServers are the addresses of this host that real servers have. VIPs are nobody's

@@ -3,8 +3,11 @@ package director
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,7 +86,7 @@ func TestMaintenance(t *testing.T) {
 		weak.wantRole("backup")
 		strong.wantWeights(1, 1)
 		weak.wantWeights(1, 1)
-		if strong.instance().Held || len(strong.director.maintenanceHolds()) != 0 {
+		if strong.instance().Held || len(strong.director.maintenanceNow().holds) != 0 {
 			t.Error("something is held still")
 		}
 		strong.stop(context.Canceled)
@@ -193,7 +196,7 @@ func TestNoMaintenanceWithoutASuccessor(t *testing.T) {
 				advance(5 * time.Second)
 				n.wantRole("master")
 				n.wantWeights(1, 1)
-				if n.instance().Held || n.director.Status().Maintenance != nil || len(n.director.maintenanceHolds()) != 0 {
+				if n.instance().Held || n.director.Status().Maintenance != nil || len(n.director.maintenanceNow().holds) != 0 {
 					t.Error("something is left of it")
 				}
 				if got := n.logged("giving up on request"); got != test.gaveUp {
@@ -203,6 +206,149 @@ func TestNoMaintenanceWithoutASuccessor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNoMaintenanceOfTheLastNode: with the other one in maintenance nothing is drained
+// and nothing given up, whoever was ordered first.
+func TestNoMaintenanceOfTheLastNode(t *testing.T) {
+	for name, order := range map[string]func(strong, weak *node) error{
+		"one after the other": func(strong, weak *node) error {
+			weak.maintenance(true, 0)
+			_, err := strong.director.Maintenance(strong.t.Context(), MaintenanceOrder{On: true})
+			if strong.logged("msg=ordered", "node node1") != 0 {
+				strong.t.Errorf("it was drained for a while\n%s", strong.log)
+			}
+			return err
+		},
+		"both at once": func(strong, weak *node) error {
+			spread := strong.director.Spread
+			strong.director.Spread = func(ctx context.Context, overrides []Override) ([]string, map[string]string) {
+				if !overrides[0].Cleared {
+					weak.maintenance(true, 0)
+				}
+				return spread(ctx, overrides)
+			}
+			_, err := strong.director.Maintenance(strong.t.Context(), MaintenanceOrder{On: true})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				strong, weak := pair(t, func(strong, weak *node) { joined(strong, weak) })
+				if err := order(strong, weak); !errors.Is(err, ErrNoTakeover) || !strings.Contains(err.Error(), "node2") {
+					t.Errorf("%v", err)
+				}
+				advance(time.Second)
+				strong.wantRole("master")
+				strong.wantWeights(1, 0)
+				if strong.logged("giving up on request") != 0 || strong.instance().Held {
+					t.Errorf("it gave up, or is held\n%s", strong.log)
+				}
+				strong.stop(context.Canceled)
+				weak.stop(context.Canceled)
+			})
+		})
+	}
+}
+
+// TestMaintenanceOutlivesAnotherName of the node: it goes on, and ends when it is
+// ended.
+func TestMaintenanceOutlivesAnotherName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		strong, weak := pair(t, func(strong, weak *node) { joined(strong, weak) })
+		strong.maintenance(true, 0)
+		strong.stop(ErrHandOver)
+		strong.name = "renamed"
+		strong.start()
+		advance(10 * time.Second)
+		strong.wantRole("backup")
+		strong.wantWeights(0, 1)
+		if strong.director.Status().Maintenance == nil {
+			t.Error("it is in no maintenance")
+		}
+		if _, err := strong.director.Maintenance(t.Context(), MaintenanceOrder{On: true}); !errors.Is(err, ErrBadOrder) {
+			t.Errorf("maintenance under two names: %v", err)
+		}
+		strong.maintenance(false, 0)
+		advance(5 * time.Second)
+		strong.wantRole("master")
+		strong.wantWeights(1, 1)
+		weak.wantWeights(1, 1)
+		strong.stop(context.Canceled)
+		weak.stop(context.Canceled)
+	})
+}
+
+// TestDamagedOverrideFileInMaintenance: what is held stays so, and it is told that
+// nothing will release it.
+func TestDamagedOverrideFileInMaintenance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		strong, weak := pair(t, func(strong, weak *node) { joined(strong, weak) })
+		strong.maintenance(true, 0)
+		strong.stop(ErrHandOver)
+		if err := os.WriteFile(strong.overrides, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		strong.start()
+		advance(10 * time.Second)
+		strong.wantRole("backup")
+		if strong.logged("level=ERROR", "lvsd vrrp release", "relay") != 1 {
+			t.Errorf("log:\n%s", strong.log)
+		}
+		if trouble := strong.director.Status().OverrideTrouble; !strings.Contains(trouble, "lvsd vrrp release") {
+			t.Errorf("status: %q", trouble)
+		}
+		strong.stop(context.Canceled)
+		weak.stop(context.Canceled)
+	})
+}
+
+// TestInstanceThatComesInMaintenance, by a reload or a restart, is held like the
+// others, and released with them.
+func TestInstanceThatComesInMaintenance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		strong, weak := pair(t, func(strong, weak *node) { joined(strong, weak) })
+		strong.maintenance(true, 0)
+		for vrid := byte(77); vrid < 79; vrid++ {
+			next := *strong.config
+			added := next.VRRP[0]
+			added.Router.Name, added.Router.VRID, added.VIPs = fmt.Sprint("relay", vrid), vrid, nil
+			next.VRRP = append(slices.Clone(next.VRRP), added)
+			strong.config = &next
+			if vrid == 77 {
+				if err := strong.director.Reload(t.Context(), &next); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				strong.stop(ErrHandOver)
+				strong.start()
+			}
+			advance(10 * time.Second)
+			strong.wantRole("backup")
+		}
+		strong.maintenance(false, 0)
+		advance(10 * time.Second)
+		strong.wantRole("master")
+		strong.stop(context.Canceled)
+		weak.stop(context.Canceled)
+	})
+}
+
+// TestHoldInMaintenance outlives it.
+func TestHoldInMaintenance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		strong, weak := pair(t, func(strong, weak *node) { joined(strong, weak) })
+		weak.maintenance(true, 0)
+		if err := weak.director.Hold(t.Context(), "relay"); err != nil {
+			t.Fatal(err)
+		}
+		weak.maintenance(false, 0)
+		if !weak.instance().Held {
+			t.Error("it is released")
+		}
+		strong.stop(context.Canceled)
+		weak.stop(context.Canceled)
+	})
 }
 
 // TestMaintenanceHoldsAreWrittenDownFirst: whoever is killed in the midst of it can

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -55,31 +56,44 @@ func (d *Director) Clear(ctx context.Context, t Target, by string) (Spread, erro
 
 // Overrides are those that stand and those that are over and count against older
 // ones, sorted by Target.
-func (d *Director) Overrides() []Override { return d.overridesNow().list() }
+func (d *Director) Overrides() []Override {
+	now := time.Now()
+	return d.overridesNow().less(func(o Override) bool { return o.isForgotten(now) || o.isGuess() }).list()
+}
 
 // Merge takes in the overrides of another node and reports whether that changed
-// anything. What makes no sense is left out, and is the error, or that the rest could
-// not be written down; then nothing changed.
+// anything. What makes no sense is left out, which the log tells. The error is that
+// the rest could not be written down; then nothing changed.
 func (d *Director) Merge(_ context.Context, overrides []Override) (changed bool, err error) {
+	now := time.Now()
+	sensible := make([]Override, 0, len(overrides))
 	var errs []error
-	sensible, senseless := make([]Override, 0, len(overrides)), 0
 	for _, o := range overrides {
-		if err := o.validate(); err != nil {
-			if senseless++; senseless == 1 {
-				errs = append(errs, fmt.Errorf("%s, ordered on %q: %w", o.Target, o.Node, err))
-			}
-			continue
-		}
 		o.At, o.Until = o.At.Round(0).UTC(), o.Until.Round(0).UTC()
-		sensible = append(sensible, o)
+		switch err := o.validate(); {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s, ordered on %q: %w", o.Target, o.Node, err))
+		case o.isForgotten(now), o.isGuess():
+		default:
+			sensible = append(sensible, o)
+		}
 	}
 	news, err := d.enter(func(set overrideSet, _ time.Time) ([]Override, error) {
 		_, news, refused := set.with(sensible...)
 		errs = append(errs, badIf(refused > 0, "%d overrides: more than %d are not kept", refused, maxOverrides))
+		d.tellLeftOut(errors.Join(errs...))
 		return news, nil
 	})
-	errs = append(errs, badIf(senseless > 1, "%d more are left out", senseless-1), err)
-	return len(news) > 0, errors.Join(errs...)
+	return len(news) > 0, err
+}
+
+// tellLeftOut logs which overrides of other nodes were not taken in, once: they come
+// again and again. It needs d.ordering.
+func (d *Director) tellLeftOut(err error) {
+	if text := errorText(err); text != "" && text != d.leftOut {
+		d.leftOut = text
+		d.Log.Warn("orders of another node are left out", "err", err)
+	}
 }
 
 // validate is an error unless the order makes sense, whatever its target.
@@ -156,21 +170,38 @@ func (d *Director) ordered(ctx context.Context, targets []Target, build func(Ove
 	if err != nil {
 		return Spread{}, err
 	}
+	d.trust()
 	d.enacted(ctx)
 	return d.spread(ctx, first, news), nil
 }
 
 // spread tells the other nodes.
 func (d *Director) spread(ctx context.Context, first Override, news []Override) Spread {
-	s := Spread{Override: first, Told: []string{}}
-	if d.Spread == nil {
-		return s
+	s := Spread{Override: first, Told: []string{}, Untold: map[string]string{}}
+	if d.Spread != nil {
+		ctx, cancel := context.WithTimeout(ctx, spreadPatience)
+		defer cancel()
+		told, untold := d.Spread(ctx, news)
+		s.Told = append(s.Told, told...)
+		maps.Copy(s.Untold, untold)
 	}
-	ctx, cancel := context.WithTimeout(ctx, spreadPatience)
-	defer cancel()
-	told, untold := d.Spread(ctx, news)
-	s.Told, s.Untold = append(s.Told, told...), untold
+	for _, name := range d.otherNodes() {
+		if _, known := s.Untold[name]; !known && !slices.Contains(s.Told, name) {
+			s.Untold[name] = "the cluster channel does not work here"
+		}
+	}
 	return s
+}
+
+// otherNodes are those of the configured cluster, sorted.
+func (d *Director) otherNodes() []string {
+	cluster := d.currentConfig().Cluster
+	if cluster == nil {
+		return nil
+	}
+	names := slices.DeleteFunc(allKeys(cluster.Nodes), func(name string) bool { return name == cluster.Self })
+	slices.Sort(names)
+	return names
 }
 
 // nodeName is this node's name in overrides: the one that the other nodes know.
@@ -238,7 +269,7 @@ func (d *Director) hasService(name string) error {
 	if names = slices.Compact(names); slices.Contains(names, name) {
 		return nil
 	}
-	return fmt.Errorf("%w: %q%s", ErrUnknownService, name, nearestName(name, names))
+	return fmt.Errorf("%w: %q%s", ErrUnknownService, name, NearestName(name, names))
 }
 
 // enter puts overrides into the set, which are made of it as it is, and returns those
@@ -254,7 +285,7 @@ func (d *Director) enter(build func(set overrideSet, now time.Time) ([]Override,
 	}
 	next, news, _ := set.with(overrides...)
 	next = next.without(now)
-	if err := d.overrideFile().save(ordersOf(next, d.maintenanceHolds())); err != nil {
+	if err := d.saveOrders(next, d.maintenanceNow()); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()

@@ -227,6 +227,9 @@ func TestDamagedOverrideFile(t *testing.T) {
 			n.start()
 			advance(5 * time.Second)
 			n.wantWeights(0, 1)
+			if told := n.director.Overrides(); len(told) != 0 {
+				t.Errorf("other nodes are told of a guess: %v", told)
+			}
 			n.stop(ErrHandOver)
 		}
 		if _, err := os.Stat(n.overrides + ".damaged"); err != nil {
@@ -237,7 +240,7 @@ func TestDamagedOverrideFile(t *testing.T) {
 		}
 		n.start()
 		// What another node knows goes before a guess.
-		cleared := Override{Target: relay1, Cleared: true, Node: "node2", At: time.Unix(1, 0)}
+		cleared := Override{Target: relay1, Cleared: true, Node: "node2", At: time.Now().Add(-time.Hour)}
 		if changed, err := n.director.Merge(t.Context(), []Override{cleared}); !changed || err != nil {
 			t.Errorf("merged: %v, %v", changed, err)
 		}
@@ -245,6 +248,144 @@ func TestDamagedOverrideFile(t *testing.T) {
 		n.wantWeights(1, 1)
 		n.stop(context.Canceled)
 	})
+}
+
+// TestDamagedOverrideFileKeepsDisabled: who is not there beside others that serve does
+// not come back, nor a service beside others.
+func TestDamagedOverrideFileKeepsDisabled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		other := n.config.Services[0]
+		other.Name, other.IPVS.Address = "submission", netip.MustParseAddrPort("192.0.2.100:587")
+		n.config.Services = append(n.config.Services, other)
+		n.start()
+		n.order(Order{Target: relay1, State: Disabled})
+		n.order(Order{Target: Target{Service: "submission"}, State: Disabled})
+		n.wantWeights(-1, 1)
+		n.stop(ErrHandOver)
+		if err := os.WriteFile(n.overrides, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n.start()
+		advance(5 * time.Second)
+		n.wantWeights(-1, 1)
+		if _, there := n.kernel.now().Services[other.IPVS.ServiceKey]; there {
+			t.Error("the service is back")
+		}
+		n.order(Order{Target: relay1, State: Enabled})
+		if n.director.Status().OverrideTrouble == "" {
+			t.Error("something is guessed still, and the status does not tell")
+		}
+		n.order(Order{Target: Target{Service: "submission"}, State: Enabled})
+		n.wantWeights(1, 1)
+		if trouble := n.director.Status().OverrideTrouble; trouble != "" {
+			t.Errorf("nothing is guessed any more: %s", trouble)
+		}
+		n.stop(context.Canceled)
+	})
+}
+
+// TestGuessesEndWithAnotherNodesWord: it knows what was ordered, and nobody takes a
+// guess for an order.
+func TestGuessesEndWithAnotherNodesWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		n.order(Order{Target: relay1, State: Drain})
+		n.stop(ErrHandOver)
+		if err := os.WriteFile(n.overrides, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n.start()
+		advance(5 * time.Second)
+		guess := Override{Target: relay2, State: Drain, Node: "node2", At: time.Unix(0, 0)}
+		if changed, err := n.director.Merge(t.Context(), []Override{guess}); changed || err != nil {
+			t.Errorf("a guess of another node: %v, %v", changed, err)
+		}
+		n.wantWeights(0, 1)
+		n.director.Agreed()
+		advance(0)
+		n.wantWeights(1, 1)
+		if trouble := n.director.Status().OverrideTrouble; trouble != "" {
+			t.Errorf("it is known again, and the status tells %q", trouble)
+		}
+		n.stop(ErrHandOver)
+		n.start()
+		advance(5 * time.Second)
+		n.wantWeights(1, 1)
+		n.stop(context.Canceled)
+	})
+}
+
+// TestOrdersBeforeRun lose nothing that was ordered before this start: the control
+// socket and the channel are there first.
+func TestOrdersBeforeRun(t *testing.T) {
+	for name, enter := range map[string]func(*testing.T, *Director) error{
+		"another node's": func(t *testing.T, d *Director) error {
+			_, err := d.Merge(t.Context(), []Override{{Target: relay2, Weight: weighs(3), Node: "node2", At: time.Now()}})
+			return err
+		},
+		"an operator's": func(t *testing.T, d *Director) error {
+			_, err := d.Order(ended(t), Order{Target: relay2, Weight: weighs(3)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNode(t, vrrptest.New(), 1)
+				n.start()
+				n.order(Order{Target: relay1, State: Drain})
+				n.stop(ErrHandOver)
+				n.director = n.new()
+				if all := n.director.Overrides(); len(all) != 1 {
+					t.Errorf("before it runs it knows of %v", all)
+				}
+				if err := enter(t, n.director); err != nil {
+					t.Fatal(err)
+				}
+				n.run()
+				advance(5 * time.Second)
+				n.wantWeights(0, 3)
+				n.stop(context.Canceled)
+			})
+		})
+	}
+}
+
+// TestForgottenOrdersAreNotTakenInAgain: or the file would be written anew for ever,
+// where another node forgets later.
+func TestForgottenOrdersAreNotTakenInAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		old := Override{Target: relay1, Cleared: true, Node: "node2", At: time.Now().Add(time.Second - overrideMemory)}
+		if changed, err := n.director.Merge(t.Context(), []Override{old}); !changed || err != nil {
+			t.Errorf("merged: %v, %v", changed, err)
+		}
+		advance(time.Second)
+		if all := n.director.Overrides(); len(all) != 0 {
+			t.Errorf("other nodes are told of %v", all)
+		}
+		n.order(Order{Target: relay2, Weight: weighs(3)}) // which forgets what is old
+		if changed, err := n.director.Merge(t.Context(), []Override{old}); changed || err != nil {
+			t.Errorf("merged again: %v, %v", changed, err)
+		}
+		n.stop(context.Canceled)
+	})
+}
+
+// TestNodesThatWereNotTold are all of the cluster while there is no channel.
+func TestNodesThatWereNotTold(t *testing.T) {
+	s := newSteps(t, relayConfig())
+	s.config.Cluster = &config.Cluster{Self: "node1", Nodes: map[string]netip.Addr{"node1": {}, "node2": {}, "node3": {}}}
+	s.Director.Spread = func(context.Context, []Override) ([]string, map[string]string) { return []string{"node3"}, nil }
+	spread, err := s.Order(ended(t), Order{Target: relay1, State: Drain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(spread.Untold) != 1 || spread.Untold["node2"] == "" {
+		t.Errorf("not told: %v", spread.Untold)
+	}
 }
 
 // TestDamagedOverrideFileLeavesALastServer: that all have weight 0 is no operator's
@@ -276,9 +417,14 @@ func TestMerge(t *testing.T) {
 		advance(5 * time.Second)
 		drain := Override{Target: relay1, State: Drain, Node: "node2", At: time.Now().Add(time.Hour), By: "root on node2"}
 		senseless := Override{Target: relay2, State: "down", Node: "node2", At: time.Now()}
-		changed, err := n.director.Merge(t.Context(), []Override{senseless, drain})
-		if !changed || !errors.Is(err, ErrBadOrder) {
-			t.Errorf("merged: %v, %v", changed, err)
+		for first := range 2 { // what is left out comes again with each exchange
+			changed, err := n.director.Merge(t.Context(), []Override{senseless, drain})
+			if changed != (first == 0) || err != nil {
+				t.Errorf("merged: %v, %v", changed, err)
+			}
+		}
+		if n.logged("level=WARN", "orders of another node are left out") != 1 {
+			t.Errorf("log:\n%s", n.log)
 		}
 		advance(0)
 		n.wantWeights(0, 1)

@@ -21,8 +21,18 @@ type orders struct {
 	// Latest is the greatest At that was ever known.
 	Latest time.Time `json:"latest,omitzero"`
 	// Holds are the instances that are held for maintenance, sorted: its end
-	// releases them, and no others.
-	Holds []string `json:"maintenance_holds,omitempty"`
+	// releases them, and no others. MaintainedAs is the node's name in the order that
+	// they are held for: it may have another one by now.
+	Holds        []string `json:"maintenance_holds,omitempty"`
+	MaintainedAs string   `json:"maintained_as,omitempty"`
+}
+
+// upkeep is what maintenance of this node has done. The zero upkeep is none.
+type upkeep struct {
+	// as is the name that the node had when it was ordered, holds are the instances
+	// that are held for it.
+	as    string
+	holds Set[string]
 }
 
 // load returns what was ordered; no file is nothing.
@@ -73,7 +83,13 @@ func (o orders) set() overrideSet {
 	return set
 }
 
-// ordersOf is the inverse of set.
-func ordersOf(set overrideSet, holds Set[string]) orders {
-	return orders{Overrides: set.list(), Latest: set.latest, Holds: slices.Sorted(slices.Values(allKeys(holds)))}
+// upkeep is what the file says of maintenance.
+func (o orders) upkeep() upkeep { return upkeep{o.MaintainedAs, SetOf(o.Holds...)} }
+
+// ordersOf is the inverse of set and upkeep.
+func ordersOf(set overrideSet, u upkeep) orders {
+	return orders{
+		Overrides: set.list(), Latest: set.latest,
+		Holds: slices.Sorted(slices.Values(allKeys(u.holds))), MaintainedAs: u.as,
+	}
 }

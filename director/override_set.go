@@ -94,16 +94,35 @@ func (o Override) forgotten() time.Time {
 	}
 }
 
-// without returns the set without those that are over for so long that they need
-// not be known.
+// isForgotten reports whether the override is over for so long that it need not be
+// known.
+func (o Override) isForgotten(now time.Time) bool {
+	at := o.forgotten()
+	return !at.IsZero() && !now.Before(at)
+}
+
+// without returns the set without those that are forgotten.
 func (s overrideSet) without(now time.Time) overrideSet {
-	old := func(_ Target, o Override) bool {
-		at := o.forgotten()
-		return !at.IsZero() && !now.Before(at)
-	}
+	return s.less(func(o Override) bool { return o.isForgotten(now) })
+}
+
+// less returns the set without some of it.
+func (s overrideSet) less(some func(Override) bool) overrideSet {
 	all := maps.Clone(s.all)
-	maps.DeleteFunc(all, old)
+	maps.DeleteFunc(all, func(_ Target, o Override) bool { return some(o) })
 	return overrideSet{all: all, latest: s.latest}
+}
+
+// guessed is when what nobody ordered was ordered: before all else, so that each order
+// goes before it. It is this node's own affair: a guess that other nodes took for an
+// order would be one.
+var guessed = time.Unix(0, 0).UTC()
+
+func (o Override) isGuess() bool { return o.At.Equal(guessed) }
+
+// guesses are what nobody ordered, sorted by Target.
+func (s overrideSet) guesses() []Override {
+	return slices.DeleteFunc(s.list(), func(o Override) bool { return !o.isGuess() })
 }
 
 // standing returns the override of the target that is in force.

@@ -166,7 +166,7 @@ func TestOverrideClock(t *testing.T) {
 	if at := set.tick(noon.Add(2 * time.Hour)); !at.Equal(noon.Add(2 * time.Hour)) {
 		t.Errorf("at %v although the clock is right", at)
 	}
-	kept := ordersOf(set.without(noon.Add(time.Hour*24*365)), nil).set()
+	kept := ordersOf(set.without(noon.Add(time.Hour*24*365)), upkeep{}).set()
 	if at := kept.tick(noon); !at.After(noon.Add(time.Hour)) {
 		t.Errorf("after a restart at %v", at)
 	}
@@ -239,7 +239,8 @@ func TestOverrideFile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		set := setOf(rapid.SliceOfN(rapid.Custom(drawOverride), 0, 6).Draw(t, "set")...)
 		holds := SetOf(rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b"}), 0, 2, rapid.ID).Draw(t, "holds")...)
-		if err := f.save(ordersOf(set, holds)); err != nil {
+		as := rapid.SampledFrom([]string{"", "node1"}).Draw(t, "as")
+		if err := f.save(ordersOf(set, upkeep{as, holds})); err != nil {
 			t.Fatal(err)
 		}
 		o, err := f.load()
@@ -249,8 +250,8 @@ func TestOverrideFile(t *testing.T) {
 		if diff := cmp.Diff(set.list(), o.set().list(), compareStates); diff != "" || !set.latest.Equal(o.set().latest) {
 			t.Fatalf("(-saved +loaded):\n%s", diff)
 		}
-		if diff := cmp.Diff(holds, SetOf(o.Holds...)); diff != "" {
-			t.Fatalf("holds (-saved +loaded):\n%s", diff)
+		if diff := cmp.Diff(holds, o.upkeep().holds); diff != "" || o.upkeep().as != as {
+			t.Fatalf("as %q, holds (-saved +loaded):\n%s", o.upkeep().as, diff)
 		}
 	})
 	if entries, err := os.ReadDir(directory); err != nil || len(entries) != 1 {
@@ -280,7 +281,7 @@ func FuzzMergeOverrides(f *testing.F) {
 		overrides = slices.DeleteFunc(overrides, func(o Override) bool { return o.validate() != nil })
 		set := setOf(overrides...)
 		set.latest = set.tick(noon)
-		data, err := json.Marshal(ordersOf(set, nil))
+		data, err := json.Marshal(ordersOf(set, upkeep{}))
 		if err != nil {
 			t.Fatal(err)
 		}

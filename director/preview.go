@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/vrrp"
@@ -78,11 +79,16 @@ func (p Preview) Empty() bool { return len(p.Changes) == 0 }
 // Preview is what a reload of c would change now. It reads through a kernel of
 // its own, not the director's, and holds nothing up. Roles and verdicts are those
 // of this moment: an instance that c makes another virtual router would start as
-// BACKUP, a new check from what the kernel's weights say.
+// BACKUP, a new check from what the kernel's weights say. What Reload would refuse is an
+// error.
 func (d *Director) Preview(ctx context.Context, kernel Kernel, c *config.Config) (Preview, error) {
 	twin := newTwin(Options{Config: c, Kernel: kernel, Lookup: d.names.lookup})
-	if err := d.ask(ctx, func() { d.lend(twin) }); err != nil {
+	var missing error
+	if err := d.ask(ctx, func() { d.lend(twin); missing = d.missingLinks(c, d.working()) }); err != nil {
 		return Preview{}, err
+	}
+	if missing != nil {
+		return Preview{}, missing
 	}
 	twin.names.resolve(ctx, c.Names(), firstLookups)
 	twin.configure(c)
@@ -176,6 +182,7 @@ func (s *Start) Preview(ctx context.Context) (Preview, error) {
 	})
 	s.twin.recallHolds()
 	damage := s.twin.recallOverrides()
+	s.twin.setAdmin(adminOf(s.twin.overridesNow(), time.Now()))
 	s.twin.names.recall(memory.Hosts)
 	s.twin.names.resolve(ctx, s.Config.Names(), firstLookups)
 	s.twin.configure(s.Config)
@@ -186,7 +193,7 @@ func (s *Start) Preview(ctx context.Context) (Preview, error) {
 		return Preview{}, err
 	}
 	if damage != nil {
-		s.twin.keepDrained(first, s.twin.config)
+		s.twin.guessOrders(first, s.twin.config)
 	}
 	if err := s.twin.adopt(memory, first); err != nil {
 		return Preview{}, err

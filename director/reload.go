@@ -61,28 +61,32 @@ func (d *Director) apply(background context.Context, request reloadRequest) {
 		return
 	}
 	before, worked := d.file, d.working()
-	d.settleAnew(worked)
+	if err := d.missingLinks(request.config, worked); err != nil && request.cause == nil {
+		request.done <- err
+		return
+	}
+	d.settleAnew(worked, request.cause != nil)
 	err := d.replace(background, request.config)
 	if err != nil && request.cause == nil {
 		own := *before
 		d.resolve(err)
-		d.settleAnew(worked)
+		d.settleAnew(worked, true)
 		err = errors.Join(err, d.replace(background, &own))
 	}
 	d.noteReload(err, request.cause)
 	request.done <- err
 }
 
-// noteReload records how going over to a configuration ended.
+// noteReload records how going over to a configuration ended. That it was gone over to
+// is an event only when it has settled.
 func (d *Director) noteReload(err, cause error) {
 	d.mu.Lock()
-	d.status.reload = ReloadStatus{At: time.Now(), OK: err == nil && cause == nil, Error: errorText(errors.Join(cause, err))}
+	d.status.reload = ReloadStatus{
+		At: time.Now(), OK: err == nil && cause == nil, Error: errorText(errors.Join(cause, err)), RolledBack: cause != nil,
+	}
 	d.mu.Unlock()
-	switch {
-	case cause != nil:
+	if cause != nil {
 		d.Record(rolledBackEvent(cause))
-	case err == nil:
-		d.recordReload()
 	}
 }
 

@@ -138,16 +138,18 @@ func TestDisagreements(t *testing.T) {
 		server("192.0.2.14:80", stateDraining), server("192.0.2.15:80", stateUp),
 	}
 	large := node("large", true, server("192.0.2.15:80", stateDown))
-	large.UpOmitted = true
+	large.UpOmitted, large.ConfigHash = true, "00c0ffee"
+	otherFile := node("other file", true)
+	otherFile.UpOmitted, otherFile.ConfigHash = true, "00c0ffef"
 	elsewhere := node("elsewhere", true, server("192.0.2.11:80", stateDown))
 	elsewhere.Servers[0].Service = "smtp"
-	got := Disagreements(own, []NodeStatus{
+	got := Disagreements(own, "00c0ffee", []NodeStatus{
 		node("agrees", true, own...),
 		node("opposed", true, server("192.0.2.11:80", stateDown), server("192.0.2.12:80", stateUp), server("192.0.2.13:80", stateUp), server("192.0.2.14:80", stateDown)),
 		node("away", false, server("192.0.2.11:80", stateDown)),
 		node("young", true, server("192.0.2.11:80", stateUnknown), server("192.0.2.12:80", stateUnknown)),
 		node("without", true),
-		elsewhere, large,
+		elsewhere, large, otherFile,
 	})
 	want := []Disagreement{
 		{Service: "web", Address: "192.0.2.11:80", State: stateUp, Others: []Opinion{{"opposed", stateDown, "refused"}}},

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/track"
 	"github.com/lvsd/lvsd/vrrp"
 )
 
@@ -18,6 +20,8 @@ var errSuperseded = errors.New("another configuration has taken its place")
 type reloadWait struct {
 	// worked are the instances that took part in the election before.
 	worked Set[string]
+	// back tells that the configuration is the one before another.
+	back bool
 	// resolved is closed when it is known how it ended, in err. Until then err is
 	// why the kernel is not as planned yet. Director.mu guards err.
 	resolved chan struct{}
@@ -49,12 +53,13 @@ func (d *Director) Settle(ctx context.Context) error {
 }
 
 // settleAnew begins to wait for the configuration that is applied now. Worked are the
-// instances that took part in the election before.
-func (d *Director) settleAnew(worked Set[string]) {
+// instances that took part in the election before; back is that another configuration
+// is gone back from.
+func (d *Director) settleAnew(worked Set[string], back bool) {
 	d.resolve(errSuperseded)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.settling = &reloadWait{worked: worked, resolved: make(chan struct{})}
+	d.settling = &reloadWait{worked: worked, back: back, resolved: make(chan struct{})}
 }
 
 // isSettling reports whether a reload still waits. It is for the loop.
@@ -74,6 +79,9 @@ func (d *Director) isSettling() bool {
 func (d *Director) resolve(err error) {
 	if !d.isSettling() {
 		return
+	}
+	if err == nil && !d.settling.back {
+		d.recordReload()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -135,6 +143,40 @@ func (d *Director) standingOf(names Set[string]) (faulty, waits error) {
 // file asks for.
 func isOwnFault(cause string) bool {
 	return cause == vrrp.CauseInterface || cause == causeVIP || strings.HasPrefix(cause, causeLink)
+}
+
+// missingLinks is an error if an instance that works would get an interface, for itself
+// or a VIP, that is absent or down. It would lose its role at once, which going back
+// later does not give back. It is for the loop.
+func (d *Director) missingLinks(c *config.Config, worked Set[string]) error {
+	seen := &links{ask: d.Network.LinkUp, found: map[string]finding{}}
+	used := map[string]Set[string]{}
+	for _, i := range d.currentInstances() {
+		used[i.config.Router.Name] = interfacesOf(i.config)
+	}
+	var errs []error
+	for _, v := range c.VRRP {
+		name := v.Router.Name
+		if !worked.Has(name) {
+			continue
+		}
+		for _, link := range slices.Sorted(maps.Keys(interfacesOf(v))) {
+			if f := seen.find(link); !used[name].Has(link) && f.State == track.Down {
+				errs = append(errs, fmt.Errorf("instance %q works and would get the interface %s: %s", name, link, f.Reason))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// interfacesOf are the interfaces whose links an instance needs.
+func interfacesOf(v config.VRRP) Set[string] {
+	names := Set[string]{}
+	names.Add(v.Interface)
+	for _, vip := range v.VIPs {
+		names.Add(vip.Interface)
+	}
+	return names
 }
 
 // working are the instances that take part in the election.

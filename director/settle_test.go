@@ -177,25 +177,38 @@ func TestReloadEndsAFaultOfVIPs(t *testing.T) {
 	})
 }
 
-// TestAbsentInterfaceIsAFailedReload: an instance that worked must not be in FAULT by
-// a reload; one that is new may.
-func TestAbsentInterfaceIsAFailedReload(t *testing.T) {
+// TestMissingInterfaceIsRefused: a reload that would move what works to an interface
+// that cannot carry it touches nothing, nor does its preview; a new instance may have
+// one.
+func TestMissingInterfaceIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, vrrptest.New(), 1)
 		n.start()
 		advance(5 * time.Second)
+		since := n.director.Status().Instances[0].Since
+		n.kernel.takeDone()
 		n.kernel.setAbsent("eth9")
-		moved := newNode(t, n.lan, 1).config
+		n.kernel.setLink("eth8", false)
+		moved, vip := newNode(t, n.lan, 1).config, newNode(t, n.lan, 1).config
 		moved.VRRP[0].Interface = "eth9"
-		n.goOver(moved)
-		if err := n.settleWithin(30 * time.Second); err == nil || !strings.Contains(err.Error(), `"relay"`) {
-			t.Errorf("an instance on an absent interface: %v", err)
-		}
-		if err := n.director.RollBack(t.Context(), n.config, errInjected); err != nil {
-			t.Fatal(err)
+		vip.VRRP[0].VIPs[0].Interface = "eth8"
+		for name, c := range map[string]*config.Config{"eth9": moved, "eth8": vip} {
+			err := n.director.Reload(t.Context(), c)
+			if err == nil || !strings.Contains(err.Error(), `"relay" works and would get the interface `+name) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, previewed := n.director.Preview(t.Context(), n.kernel, c); previewed == nil || previewed.Error() != err.Error() {
+				t.Errorf("the preview of %s: %v", name, previewed)
+			}
 		}
 		advance(10 * time.Second)
 		n.want(relayState(n.config, vrrp.Master))
+		if i := n.director.Status().Instances[0]; i.State != "master" || !i.Since.Equal(since) {
+			t.Errorf("it is %s since %s, was MASTER since %s", i.State, i.Since, since)
+		}
+		if ops := n.kernel.takeDone(); len(ops) != 0 {
+			t.Errorf("the kernel was changed: %v", ops)
+		}
 
 		more := newNode(t, n.lan, 1).config
 		another := more.VRRP[0]
@@ -205,6 +218,60 @@ func TestAbsentInterfaceIsAFailedReload(t *testing.T) {
 		n.goOver(more)
 		if err := n.settleWithin(10 * time.Second); err != nil {
 			t.Errorf("a new instance on an absent interface: %v", err)
+		}
+		n.stop(context.Canceled)
+	})
+}
+
+// TestReloadWhileALinkIsDown: the interface that an instance has anyway, with a link
+// whose loss does not count yet, does not stand in the way of a reload.
+func TestReloadWhileALinkIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.config.VRRP[0].Router.LinkDownDelay = time.Minute
+		n.start()
+		advance(5 * time.Second)
+		n.kernel.setLink("eth0", false)
+		advance(time.Second)
+		next := newNode(t, n.lan, 1).config
+		next.VRRP[0].Router.LinkDownDelay = time.Minute
+		next.Services[0].RealServers[0].Weight = 7
+		n.goOver(next)
+		if err := n.settleWithin(5 * time.Second); err != nil {
+			t.Error(err)
+		}
+		n.stop(context.Canceled)
+	})
+}
+
+// TestLostInterfaceIsAFailedReload: an instance that worked must not be in FAULT when
+// the reload has settled.
+func TestLostInterfaceIsAFailedReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		moved := newNode(t, n.lan, 1).config
+		moved.VRRP[0].Interface = "eth9"
+		n.refuse(func(Op) bool { return true })
+		n.goOver(moved)
+		n.kernel.setAbsent("eth9")
+		n.refuse(nil)
+		if err := n.settleWithin(30 * time.Second); err == nil || !strings.Contains(err.Error(), `"relay"`) {
+			t.Errorf("an instance on an interface that went: %v", err)
+		}
+		if err := n.director.RollBack(t.Context(), n.config, errInjected); err != nil {
+			t.Fatal(err)
+		}
+		advance(10 * time.Second)
+		n.want(relayState(n.config, vrrp.Master))
+		if reload := n.director.Status().Reload; !reload.RolledBack || reload.OK {
+			t.Errorf("the status: %+v", reload)
+		}
+		for _, e := range n.director.Events(0) {
+			if e.Kind == EventReloaded {
+				t.Errorf("event %q of what did not settle", e.Text)
+			}
 		}
 		n.stop(context.Canceled)
 	})

@@ -51,6 +51,20 @@ type Status struct {
 	// Confirm is when a reload is rolled back unless it is confirmed before; zero if
 	// there is none to confirm.
 	Confirm time.Time `json:"confirm_until,omitzero"`
+	// FileDiffers tells that the file on disk is not the one in force: it has changed,
+	// was refused or rolled back, or cannot be read. A restart would begin with it.
+	FileDiffers bool `json:"file_differs,omitempty"`
+	// Beside is what cannot work beside the director now, and is tried again.
+	Beside []BesideStatus `json:"beside,omitempty"`
+}
+
+// BesideStatus is something that should run beside the director and cannot.
+type BesideStatus struct {
+	// Name is "cluster", "metrics", "web", "alerts" or "watch".
+	Name string `json:"name"`
+	// Error is why, as of the last attempt, Since when the first one failed.
+	Error string    `json:"error"`
+	Since time.Time `json:"since"`
 }
 
 // NodeStatus is another node of the cluster, as it tells of itself.
@@ -97,6 +111,9 @@ type ReloadStatus struct {
 	At    time.Time `json:"at"`
 	OK    bool      `json:"ok"`
 	Error string    `json:"error,omitempty"`
+	// RolledBack tells that the configuration was in force, and the one before has
+	// taken its place again; otherwise an Error is that nothing changed.
+	RolledBack bool `json:"rolled_back,omitempty"`
 }
 
 // ReconcileStatus is the outcome of the last reconciliation.

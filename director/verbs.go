@@ -88,6 +88,9 @@ func (d *Director) Hold(_ context.Context, instance string) error {
 	if err := d.setHeld(d.together(instance), true); err != nil {
 		return fmt.Errorf("instance %q is not held: %w", instance, err)
 	}
+	if err := d.holdForGood(d.together(instance)); err != nil {
+		return fmt.Errorf("instance %q is released when maintenance ends: %w", instance, err)
+	}
 	i.router.Hold()
 	d.Log.Info("held on request", "instance", instance)
 	return nil

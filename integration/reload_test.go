@@ -35,11 +35,14 @@ func TestReload(t *testing.T) {
 	undisturbed := r.stable()
 	r.stage("a file with errors is refused, with all of them", r.invalid)
 	r.stage("a valid one is gone over to, and the plan is told", r.valid)
+	r.stage("an interface that is missing is refused before anything is touched", r.missingInterface)
 	r.stage("a VIP that the kernel refuses is rolled back", r.refusedVIP)
 	r.stage("a route that the kernel refuses is rolled back", r.refusedRoute)
 	r.stage("a reload that nobody confirms is rolled back", r.unconfirmed)
 	r.stage("one that is confirmed stands", r.confirmed)
 	r.stage("the file is watched", r.watched)
+	r.stage("what changes while one waits to be confirmed comes afterwards", r.editedMeanwhile)
+	r.stage("what was taken back is not tried again by the watch", r.notTriedAgain)
 	r.stage("the role has never changed", undisturbed)
 }
 
@@ -120,6 +123,29 @@ func (r *reloading) valid(t *testing.T) {
 	v.VIPs = nil
 	if _, err := r.ask(v, 0); err != nil {
 		t.Fatal(err)
+	}
+	r.wantOnlyVIP(t)
+	stable(t)
+}
+
+func (r *reloading) missingInterface(t *testing.T) {
+	stable, before := r.stable(), r.router
+	r.configure(before)
+	data, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := fmt.Sprintf("interface = %q", lab.LinkName)
+	if !strings.Contains(string(data), was) {
+		t.Fatalf("the file has no %s", was)
+	}
+	r.write(strings.ReplaceAll(string(data), was, `interface = "nosuch"`))
+	_, err = control.Reload(r.Context(), r.socket(), control.ReloadRequest{})
+	wantCode(t, err, control.CodeFailed, "nosuch")
+	r.wantStatus(t, false, "nosuch")
+	r.wantEvent(t, director.EventReloadRefused)
+	if status := r.mustStatus(); !status.FileDiffers || status.Reload.RolledBack {
+		t.Errorf("the file differs: %v, rolled back: %v", status.FileDiffers, status.Reload.RolledBack)
 	}
 	r.wantOnlyVIP(t)
 	stable(t)
@@ -230,6 +256,73 @@ func (r *reloading) watched(t *testing.T) {
 		return err
 	})
 	r.router = v
+}
+
+// editedMeanwhile: with the watch, neither the file that an explicit reload has gone over
+// to is a second reload, nor is a later edit lost.
+func (r *reloading) editedMeanwhile(t *testing.T) {
+	v := r.router
+	v.Priority = 121
+	if _, err := r.ask(v, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	v.Priority = 122
+	r.configure(v)
+	r.lab.WaitFor("the edit to be put off", func() error {
+		return r.tells("a reload comes after the one that waits to be confirmed")
+	})
+	if i := r.now(); i.BasePriority != 121 {
+		t.Errorf("while one waits the priority is %d", i.BasePriority)
+	}
+	if err := control.Confirm(r.Context(), r.socket()); err != nil {
+		t.Fatal(err)
+	}
+	r.waitForPriority(122)
+}
+
+// notTriedAgain: a reload that has switched the watch off is not confirmed. The watch
+// begins anew with it, and leaves the file alone until it is another.
+func (r *reloading) notTriedAgain(t *testing.T) {
+	v := r.router
+	keys := v.Keys
+	v.Keys, v.Priority = strings.ReplaceAll(keys, "watch = true", "watch = false"), 123
+	if _, err := r.ask(v, r.lab.Scaled(2*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	r.lab.WaitFor("the roll back, and the watch to look", func() error {
+		if status, err := r.status(); err != nil || !status.Reload.RolledBack || !status.FileDiffers {
+			return fmt.Errorf("reload %+v, the file differs: %v (%w)", status.Reload, status.FileDiffers, err)
+		}
+		return r.tells("is left as it is: it was taken back")
+	})
+	if i := r.now(); i.BasePriority != 122 {
+		t.Errorf("the priority is %d", i.BasePriority)
+	}
+	v.Keys, v.Priority = keys, 124
+	r.configure(v)
+	r.waitForPriority(124)
+	if r.mustStatus().FileDiffers {
+		t.Error("the file is what runs, and is said to be another")
+	}
+}
+
+// tells is an error unless the log has the words.
+func (r *reloading) tells(words string) error {
+	if r.logged(words) == 0 {
+		return fmt.Errorf("the log does not say %q", words)
+	}
+	return nil
+}
+
+func (r *reloading) waitForPriority(want int) {
+	r.Helper()
+	r.lab.WaitFor("the reload", func() error {
+		i, err := r.instance()
+		if err == nil && i.BasePriority != want {
+			err = fmt.Errorf("the priority is %d, want %d", i.BasePriority, want)
+		}
+		return err
+	})
 }
 
 func (r *reloading) mustStatus() director.Status {

@@ -71,8 +71,10 @@ func TestWeb(t *testing.T) {
 		if err := errors.Join(err, json.Unmarshal([]byte(text), &status)); err != nil || status.Instances[0].State != "backup" {
 			t.Fatalf("status: %v: %s", err, text)
 		}
-		if _, err := p.second.text("/v1/traffic"); err != nil {
-			t.Error(err)
+		for _, path := range []string{"/v1/traffic", "/v1/events", "/v1/explain/instance/" + status.Instances[0].Name, "/v1/openapi.json"} {
+			if _, err := p.second.text(path); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	p.stage("tells of a failover", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,5 +69,82 @@ func TestCompanionsTryAgain(t *testing.T) {
 			t.Errorf("begun %d times, log:\n%s", began, &log)
 		}
 		c.end()
+	})
+}
+
+// TestCompanionsTellOfTroubles: what does not work is told until it works again, or is
+// not wanted any more.
+func TestCompanionsTellOfTroubles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var free atomic.Bool
+		c := &companions{log: slog.New(slog.DiscardHandler), all: []companion{{
+			"web", func(c *config.Config) any { return c.Web.Admin },
+			func(ctx context.Context, c *config.Config) error {
+				if c.Web.Admin && !free.Load() {
+					return errors.New("in use")
+				}
+				<-ctx.Done()
+				return nil
+			},
+		}}}
+		began := time.Now()
+		wanted, unwanted := &config.Config{Web: config.Web{Admin: true}}, &config.Config{}
+		c.follow(t.Context(), wanted)
+		<-time.After(10 * time.Second)
+		if got := c.troubles(); len(got) != 1 || got[0].Name != "web" || got[0].Error != "in use" || !got[0].Since.Equal(began) {
+			t.Errorf("while it is in use: %+v", got)
+		}
+		c.follow(t.Context(), unwanted)
+		synctest.Wait()
+		if got := c.troubles(); len(got) != 0 {
+			t.Errorf("when it is not wanted any more: %+v", got)
+		}
+		c.follow(t.Context(), wanted)
+		synctest.Wait()
+		if got := c.troubles(); len(got) != 1 {
+			t.Errorf("when it is wanted again: %+v", got)
+		}
+		free.Store(true)
+		<-time.After(time.Minute)
+		if got := c.troubles(); len(got) != 0 {
+			t.Errorf("when it is free: %+v", got)
+		}
+		c.end()
+	})
+}
+
+// TestCompanionsTakeTurns: who has one begun anew does not wait for the former to end,
+// the latter does.
+func TestCompanionsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		running, most, last := 0, 0, false
+		c := &companions{log: slog.New(slog.DiscardHandler), all: []companion{{
+			"alerts", func(c *config.Config) any { return c.Web.Admin },
+			func(ctx context.Context, c *config.Config) error {
+				running++
+				most, last = max(most, running), c.Web.Admin
+				<-ctx.Done()
+				<-time.After(5 * time.Second)
+				running--
+				return nil
+			},
+		}}}
+		began := time.Now()
+		for _, admin := range []bool{false, true, false, true} {
+			c.follow(t.Context(), &config.Config{Web: config.Web{Admin: admin}})
+			synctest.Wait()
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a reload waits %s", took)
+		}
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if most != 1 || running != 1 || !last {
+			t.Errorf("%d at a time, %d run now, the last one: %v", most, running, last)
+		}
+		c.end()
+		if running != 0 {
+			t.Error("one has not ended")
+		}
 	})
 }

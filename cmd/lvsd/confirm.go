@@ -34,9 +34,27 @@ func (r *reloader) watchOver(ctx context.Context, p *pendingReload) {
 	}
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	if r.settleConfirmation(p) {
-		_ = r.takeBack(ctx, p.before, errUnconfirmed) // it is in log and status
+	if !r.settleConfirmation(p) {
+		return
 	}
+	_ = r.takeBack(ctx, r.current, p.before, errUnconfirmed) // it is in log and status
+	if p.asked {
+		// Not the file that was taken back, or that would be for nothing.
+		r.askIfEdited()
+	}
+}
+
+// putOff notes that another reload was asked for, and reports whether it has to wait
+// until the one before is confirmed.
+func (r *reloader) putOff() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending == nil {
+		return false
+	}
+	r.pending.asked = true
+	r.log.Info("a reload comes after the one that waits to be confirmed", "until", r.pending.until)
+	return true
 }
 
 // settleConfirmation ends the waiting, and reports whether it had not ended before.
@@ -60,6 +78,9 @@ func (r *reloader) Confirm(context.Context) error {
 	}
 	close(p.confirmed)
 	r.log.Info("the reload was confirmed", "config", r.flags.file.path)
+	if p.asked {
+		r.ask()
+	}
 	return nil
 }
 

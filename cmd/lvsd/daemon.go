@@ -9,6 +9,7 @@ import (
 	"github.com/lvsd/lvsd/director"
 	"github.com/lvsd/lvsd/director/alert"
 	"github.com/lvsd/lvsd/director/cluster"
+	"github.com/lvsd/lvsd/director/control"
 	"github.com/lvsd/lvsd/director/metrics"
 	"github.com/lvsd/lvsd/director/web"
 )
@@ -20,9 +21,8 @@ type running struct {
 	*reloader
 	channel *cluster.Channel
 	beside  companions
-	// alerted is the last event that alerts were given. It is for who runs them, one
-	// after the other.
-	alerted uint64
+	// alerted is how far alerts came. It is for who runs them, one after the other.
+	alerted alert.Told
 }
 
 // newRunning puts a daemon together. The channel is told by the director, which is
@@ -31,7 +31,7 @@ func newRunning(d *director.Director, channel *cluster.Channel, flags runFlags, 
 	r := &running{planner: planner{d, flags.file}, channel: channel, beside: companions{log: log}}
 	r.reloader = &reloader{
 		flags: flags, files: files, director: d, log: log,
-		preview: r.planner.preview, again: make(chan struct{}, 1),
+		preview: r.planner.preview, again: make(chan struct{}, 1), edited: make(chan struct{}, 1),
 	}
 	r.beside.all = []companion{
 		{
@@ -65,16 +65,21 @@ func newRunning(d *director.Director, channel *cluster.Channel, flags runFlags, 
 // with. All ends with ctx, and work waits for it, except what beside waits for.
 func (r *running) begin(ctx context.Context, work *sync.WaitGroup, c *config.Config) {
 	r.reloader.background, r.reloader.work = ctx, work
+	ctx = control.WithDaemon(ctx)
 	r.reloaded = func(c *config.Config) { r.beside.follow(ctx, c) }
 	r.follow(c)
 	work.Go(func() { r.reloader.run(ctx) })
 }
 
-// Status is the director's, with what the other nodes tell.
+// Status is the director's, with what the other nodes tell, and how the file and what
+// runs beside the director stand.
 func (r *running) Status() director.Status {
 	status := r.Director.Status()
 	status.Nodes = r.channel.Nodes()
 	status.Confirm = r.confirmUntil()
+	hash, err := hashOf(r.reloader.flags.file.path)
+	status.FileDiffers = err != nil || hash != status.ConfigHash
+	status.Beside = r.beside.troubles()
 	return status
 }
 

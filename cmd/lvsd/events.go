@@ -76,6 +76,9 @@ func (f *eventsFlags) check() error {
 		return usageError{fmt.Errorf("-n %d: want 0 or more", f.last)}
 	}
 	for _, pattern := range f.kinds {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return usageError{fmt.Errorf("--kind %q: a bad pattern, want a kind or one such as server.*; a [ needs its ]", pattern)}
+		}
 		if !slices.ContainsFunc(director.EventKinds(), func(k director.EventKind) bool { return isKind(pattern, k) }) {
 			near := config.Nearest(pattern, eventKinds())
 			if near != "" {

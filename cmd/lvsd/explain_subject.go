@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +24,7 @@ const (
 	anInstance subject = "VRRP instance"
 )
 
-// subjectOf decides by what there is what the name means. What is nothing is taken for
-// a real server, of which also the beginning of a name will do.
+// subjectOf decides by what there is what the name means.
 func subjectOf(s director.Status, name string) (subject, error) {
 	var meant []subject
 	var flags []string
@@ -41,13 +42,31 @@ func subjectOf(s director.Status, name string) (subject, error) {
 	}
 	switch len(meant) {
 	case 0:
-		return aServer, nil
+		return unclearSubject(s, name)
 	case 1:
 		return meant[0], nil
 	default:
 		return "", usageError{fmt.Errorf("%q is a %s and a %s: want one of lvsd explain %s",
 			name, meant[0], meant[1], strings.Join(flags, ", lvsd explain "))}
 	}
+}
+
+// unclearSubject is a real server if the name is an address, or the beginning of one's
+// name, which the daemon knows best.
+func unclearSubject(s director.Status, name string) (subject, error) {
+	if _, err := netip.ParseAddr(addressOf(name)); err == nil {
+		return aServer, nil
+	}
+	known := namesOfStatus(s)
+	all := slices.Concat(known.instances, known.services)
+	for _, service := range slices.Sorted(maps.Keys(known.servers)) {
+		all = append(all, known.servers[service]...)
+		begins := func(server string) bool { return strings.HasPrefix(server, strings.ToLower(name)) }
+		if name != "" && slices.ContainsFunc(known.servers[service], begins) {
+			return aServer, nil
+		}
+	}
+	return "", usageError{fmt.Errorf("no instance, service or server %q%s", name, director.NearestName(name, distinct(all)))}
 }
 
 // subject is what the command line asks about, and its name.

@@ -1,5 +1,5 @@
-// Command lvsd is the director daemon and its tools: run, check, plan, apply,
-// list, status, explain, probe, doctor, adverts, vrrp.
+// Command lvsd is the director daemon and its tools: what people type to write a file
+// and try it, to see what the daemon does and why, and to give it orders.
 package main
 
 import (
@@ -9,9 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lvsd/lvsd/cmd/lvsd/mute"
 	"github.com/lvsd/lvsd/director/control"
 )
 
@@ -28,6 +30,7 @@ const (
 )
 
 func main() {
+	mute.End()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -43,6 +46,9 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	}
 	if code := outcome(0); errors.As(err, &code) {
 		return int(code)
+	}
+	if slices.Contains(arguments, "--nagios") {
+		return nagiosUnknown(stdout, err)
 	}
 	fmt.Fprintln(stderr, err)
 	if hasPlainCodes(command) {

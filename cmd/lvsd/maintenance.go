@@ -67,7 +67,8 @@ func newMaintenanceOn() *cobra.Command {
 		Long: "Drain this node's real servers on every node, then leave MASTER to another node and\n" +
 			"stay BACKUP.\n\n" +
 			"With --wait, wait until the connections of its real servers have ended on every\n" +
-			"node. Exit 6 if some are left after --timeout: the maintenance goes on.",
+			"node. Exit 6 if some are left after --timeout, or a node was not heard of: the\n" +
+			"maintenance goes on.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := flags.check(); err != nil {
@@ -117,12 +118,12 @@ func maintain(command *cobra.Command, flags *orderFlags, wait *waitFlags, order 
 	}
 	var left error
 	if wait.wait {
-		count := 0
-		count, left = wait.until(ctx, progress, func(ctx context.Context) (drained, error) {
+		var now drained
+		now, left = wait.until(ctx, progress, func(ctx context.Context) (drained, error) {
 			status, err := flags.status(ctx)
 			return drainedOfNode(status, spread.Override), err
 		})
-		result.Left = &count
+		result.waited(now)
 	}
 	if flags.asJSON {
 		if err := writeJSON(w, result); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,19 @@ func nagios(ctx context.Context, socket string, w io.Writer, now time.Time) erro
 	return outcome(worst)
 }
 
+// nagiosUnknown prints in one line why nothing can be told.
+func nagiosUnknown(w io.Writer, err error) int {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	fmt.Fprintf(w, "LVSD %s: %s\n", graveUnknown, pluginText(text))
+	return int(graveUnknown)
+}
+
+// pluginText is text that ends neither the line nor the text before the performance
+// data, whatever servers and other nodes say.
+func pluginText(text string) string {
+	return strings.ReplaceAll(strings.Map(printable, text), "|", "/")
+}
+
 // nagiosLine is the worst of what is the matter, all of it in words, and performance
 // data.
 func nagiosLine(s director.Status, now time.Time) (worst grave, text string) {
@@ -56,23 +70,26 @@ func nagiosLine(s director.Status, now time.Time) (worst grave, text string) {
 	t.instances(s.Instances)
 	t.services(s.Services)
 	t.nodes(s)
-	summary := strings.Join(append(t.critical, t.warning...), "; ")
+	t.tell(s)
+	parts := slices.Concat(t.critical, t.warning)
 	switch {
 	case len(t.critical) > 0:
 		worst = graveCritical
 	case len(t.warning) > 0:
 		worst = graveWarning
 	default:
-		summary = healthy(s)
+		parts = []string{healthy(s)}
 	}
-	// What servers and other nodes say must not end the line or the text.
-	return worst, strings.ReplaceAll(strings.Map(printable, summary), "|", "/") + " | " + performance(s)
+	summary := strings.Join(append(parts, t.told...), "; ")
+	return worst, pluginText(summary) + " | " + performance(s)
 }
 
 // troubles collects what is the matter.
 type troubles struct {
 	now               time.Time
 	critical, warning []string
+	// told is worth knowing and no trouble.
+	told []string
 }
 
 func (t *troubles) critically(format string, args ...any) {
@@ -93,7 +110,16 @@ func (t *troubles) daemon(s director.Status) {
 		}
 	}
 	if s.Reload.Error != "" {
-		t.warn("last reload refused: %s", s.Reload.Error)
+		t.warn("last reload %s: %s", reloadOutcomeWord(s.Reload), s.Reload.Error)
+	}
+	if s.FileDiffers {
+		t.warn("the file is not what runs")
+	}
+	for _, beside := range s.Beside {
+		t.warn("%s does not work: %s", beside.Name, beside.Error)
+	}
+	if s.OverrideTrouble != "" {
+		t.warn("what was ordered before the start is not known: %s", s.OverrideTrouble)
 	}
 	if !s.Ready {
 		t.warn("waiting for the first answers of the checks")
@@ -154,6 +180,29 @@ func (t *troubles) nodes(s director.Status) {
 			t.warn("node %s is not reachable: %s", n.Name, n.Error)
 		case differs(s, n):
 			t.warn("node %s has another configuration", n.Name)
+		}
+	}
+}
+
+// nagiosLists is how many of a kind a line tells one by one.
+const nagiosLists = 3
+
+// tell adds the orders that stand, and what other nodes see otherwise.
+func (t *troubles) tell(s director.Status) {
+	var orders, opinions []string
+	for _, o := range standing(s) {
+		orders = append(orders, fmt.Sprintf("order: %s is %s", targetName(o.Target), overrideState(o)))
+	}
+	for _, d := range s.Disagreements() {
+		for _, other := range d.Others {
+			opinions = append(opinions, fmt.Sprintf("node %s sees %s in %s %s, here it is %s", other.Node, d.Address, d.Service, other.State, d.State))
+		}
+	}
+	for _, all := range [][]string{orders, opinions} {
+		shown := all[:min(len(all), nagiosLists)]
+		t.told = append(t.told, shown...)
+		if more := len(all) - len(shown); more > 0 {
+			t.told = append(t.told, fmt.Sprintf("and %d more", more))
 		}
 	}
 }

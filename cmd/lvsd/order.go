@@ -76,7 +76,17 @@ func operator() string {
 type orderResult struct {
 	Orders []director.Spread `json:"orders"`
 	// Left are the connections that have not ended; nil if nobody waited.
-	Left *int `json:"active_connections_left,omitempty"`
+	// NotHeardOf are the nodes whose connections are not known, and not in Left.
+	Left       *int     `json:"active_connections_left,omitempty"`
+	NotHeardOf []string `json:"not_heard_of,omitempty"`
+	// Still are the orders that keep what was enabled from serving as configured.
+	Still []director.Override `json:"still,omitempty"`
+}
+
+// waited notes how many connections are left.
+func (r *orderResult) waited(d drained) {
+	left := d.sum()
+	r.Left, r.NotHeardOf = &left, d.unheard
 }
 
 // writeSpread tells people what was ordered and who knows.

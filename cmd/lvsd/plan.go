@@ -157,19 +157,11 @@ func parseRoles(texts []string, c *config.Config) (map[string]vrrp.Role, error) 
 			return nil, fmt.Errorf("--role %q: want INSTANCE=master or INSTANCE=backup", text)
 		}
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("--role %q: no instance %q%s", text, name, nearest(name, names))
+			return nil, fmt.Errorf("--role %q: no instance %q%s", text, name, director.NearestName(name, names))
 		}
 		roles[name] = role
 	}
 	return roles, nil
-}
-
-// nearest is what to add to an error: the name that was probably meant, or all.
-func nearest(name string, names []string) string {
-	if near := config.Nearest(name, names); near != "" {
-		return fmt.Sprintf(", nearest is %q", near)
-	}
-	return fmt.Sprintf(", there are %q", names)
 }
 
 // planner answers plan requests of the control socket beside the director.

@@ -19,6 +19,12 @@ import (
 // take until that is reported.
 const rollBackWithin = 30 * time.Second
 
+// minConfirm and maxConfirm bound how long a reload may wait to be confirmed.
+const (
+	minConfirm = time.Second
+	maxConfirm = time.Hour
+)
+
 // errUnconfirmed is why a reload is rolled back that nobody confirmed.
 var errUnconfirmed = errors.New("nobody confirmed the reload in time")
 
@@ -33,8 +39,9 @@ type reloader struct {
 	reloaded func(*config.Config)
 	// preview is what going over to a configuration would change.
 	preview func(ctx context.Context, c *config.Config) (director.Preview, error)
-	// again asks for a reload on the daemon's own account; it has room for one.
-	again chan struct{}
+	// again asks for a reload on the daemon's own account, edited for one if the file
+	// is another; each has room for one.
+	again, edited chan struct{}
 
 	// background and work are what reloads run in: one goes on when who asked for it
 	// has gone.
@@ -42,9 +49,11 @@ type reloader struct {
 	work       *sync.WaitGroup
 
 	// turn is held while a reload is under way, or taken back. It guards current, the
-	// configuration in force, and files.
-	turn    sync.Mutex
-	current *config.Config
+	// configuration in force, rejected, the hash of the one that was taken back last,
+	// and files.
+	turn     sync.Mutex
+	current  *config.Config
+	rejected string
 
 	// mu guards pending, the reload that waits to be confirmed; nil if none does. It
 	// is held for moments only.
@@ -58,6 +67,8 @@ type pendingReload struct {
 	before *config.Config
 	// confirmed is closed when it is.
 	confirmed chan struct{}
+	// asked is that another reload was asked for meanwhile; it comes afterwards.
+	asked bool
 }
 
 // reloadOutcome is what a reload came to.
@@ -68,8 +79,10 @@ type reloadOutcome struct {
 
 // Reload implements control.Source.
 func (r *reloader) Reload(ctx context.Context, request control.ReloadRequest) (control.ReloadAnswer, error) {
-	if request.Confirm < 0 {
-		return control.ReloadAnswer{}, &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("confirm: %s is negative, expected a duration", request.Confirm)}
+	if request.Confirm != 0 && (request.Confirm < minConfirm || request.Confirm > maxConfirm) {
+		return control.ReloadAnswer{}, &control.Error{
+			Code: control.CodeBadRequest, Message: fmt.Sprintf("confirm %s: want %s..%s, or 0 for none", request.Confirm, minConfirm, maxConfirm),
+		}
 	}
 	if !r.turn.TryLock() {
 		return control.ReloadAnswer{}, &control.Error{Code: control.CodeBusy, Message: "another reload is under way"}
@@ -90,25 +103,57 @@ func (r *reloader) Reload(ctx context.Context, request control.ReloadRequest) (c
 
 // ask asks for a reload and does not wait for it. One that was asked for and has not
 // begun stands for this one too.
-func (r *reloader) ask() {
+func (r *reloader) ask() { request(r.again) }
+
+// askIfEdited is ask, unless the file is one that needs none then.
+func (r *reloader) askIfEdited() { request(r.edited) }
+
+func request(from chan<- struct{}) {
 	select {
-	case r.again <- struct{}{}:
+	case from <- struct{}{}:
 	default:
 	}
 }
 
-// run carries out what was asked for by ask, until ctx ends.
+// run carries out what was asked for by ask and askIfEdited, until ctx ends.
 func (r *reloader) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.again:
-			r.turn.Lock()
-			_, _ = r.reload(ctx, nil) // it is in log and status
-			r.turn.Unlock()
+			r.onOwnAccount(ctx, false)
+		case <-r.edited:
+			r.onOwnAccount(ctx, true)
 		}
 	}
+}
+
+// onOwnAccount reloads where nobody waits for an answer; ifEdited is to spare it where
+// the file needs none. While a reload waits to be confirmed it is put off.
+func (r *reloader) onOwnAccount(ctx context.Context, ifEdited bool) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	if ifEdited && r.isKnown() || r.putOff() {
+		return
+	}
+	_, _ = r.reload(ctx, nil) // it is in log and status
+}
+
+// isKnown reports whether the file is the one that runs, or was taken back and has not
+// been another since. It needs turn.
+func (r *reloader) isKnown() bool {
+	hash, err := hashOf(r.flags.file.path)
+	if err != nil {
+		return false // the reload says why
+	}
+	if hash != r.rejected {
+		r.rejected = ""
+	}
+	if hash == r.rejected {
+		r.log.Info("the file is left as it is: it was taken back, and has not changed since", "config", r.flags.file.path)
+	}
+	return hash == r.current.Hash || hash == r.rejected
 }
 
 // reload goes over to the file as it is now, or says why not, in the log too. Request
@@ -148,9 +193,10 @@ func (r *reloader) goOver(ctx context.Context, request *control.ReloadRequest) (
 	if err := r.settle(ctx, c.Reload.SettleWithin); ctx.Err() != nil {
 		return answer, &control.Error{Code: control.CodeFailed, Message: "the daemon ends"}
 	} else if err != nil {
-		return answer, r.takeBack(ctx, r.current, err)
+		return answer, r.takeBack(ctx, c, r.current, err)
 	}
 	before := r.current
+	r.rejected = ""
 	r.follow(c)
 	r.log.Info("reloaded", "config", r.flags.file.path)
 	if request != nil && request.Confirm > 0 {
@@ -185,9 +231,10 @@ func (r *reloader) refused(code string, err error) error {
 	return &control.Error{Code: code, Message: err.Error()}
 }
 
-// takeBack goes back to a configuration that was in force, because of cause. The error
-// tells of both.
-func (r *reloader) takeBack(ctx context.Context, before *config.Config, cause error) error {
+// takeBack goes back from a configuration to the one that was in force before, because
+// of cause. The error tells of both.
+func (r *reloader) takeBack(ctx context.Context, from, before *config.Config, cause error) error {
+	r.rejected = from.Hash
 	r.log.Error("rolling back to the configuration before; the file is left as it is", "reason", cause)
 	err := r.director.RollBack(ctx, before, cause)
 	if err == nil {

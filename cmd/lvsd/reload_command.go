@@ -36,11 +36,8 @@ func newReload() *cobra.Command {
 			"With --dry-run, only show what would change. --config and --node are for that.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if flags.confirm < 0 {
-				return usageError{fmt.Errorf("--confirm %v: want more than 0", flags.confirm)}
-			}
-			if flags.confirm > 0 && flags.dryRun {
-				return usageError{errors.New("--confirm and --dry-run: want one of them")}
+			if err := flags.check(command.Flags().Changed); err != nil {
+				return err
 			}
 			view, err := flags.view(command.OutOrStdout())
 			if err != nil {
@@ -65,6 +62,19 @@ func newReload() *cobra.Command {
 	hidden.Hidden = true
 	command.AddCommand(hidden)
 	return command
+}
+
+// check refuses what makes no sense.
+func (f *reloadFlags) check(set func(flag string) bool) error {
+	switch {
+	case set("confirm") && (f.confirm < minConfirm || f.confirm > maxConfirm):
+		return usageError{fmt.Errorf("--confirm %v: want %v..%v", f.confirm, minConfirm, maxConfirm)}
+	case set("confirm") && f.dryRun:
+		return usageError{errors.New("--confirm and --dry-run: want one of them")}
+	case !f.dryRun && (set("config") || set("node")):
+		return usageError{errors.New("--config, --node: want --dry-run beside them; the daemon reloads its own file, for its own node")}
+	}
+	return nil
 }
 
 // newConfirm is also below reload, for who looks for it there.

@@ -56,7 +56,7 @@ func registerRunDirectory(command *cobra.Command, directory *string) {
 
 func registerStateDirectory(command *cobra.Command, directory *string) {
 	command.Flags().StringVar(directory, "state-dir", defaultStateDirectory,
-		"`DIRECTORY` of what is kept over boots: which instances are held")
+		"`DIRECTORY` of what is kept over boots: which instances are held, and what operators ordered")
 }
 
 func newRun() *cobra.Command {

@@ -16,12 +16,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/lvsd/lvsd/cmd/lvsd/mute"
 	"github.com/lvsd/lvsd/director"
 	"github.com/lvsd/lvsd/director/control"
 )
 
 // TestMain lets scripts run this test binary as lvsd.
 func TestMain(m *testing.M) {
+	mute.End()
 	testscript.Main(m, map[string]func(){
 		"lvsd": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
 	})

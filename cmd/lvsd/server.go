@@ -46,7 +46,8 @@ func newServerDrain() *cobra.Command {
 		Short: "Give it no new connections; those that stand go on",
 		Long: "Give the real server no new connections; those that stand go on.\n\n" +
 			"With --wait, wait until they have ended on every node, and tell how many are left.\n" +
-			"Exit 6 if some are left after --timeout: the server stays drained.",
+			"Exit 6 if some are left after --timeout, or a node was not heard of: the server\n" +
+			"stays drained.",
 		Args:              wantArguments("SERVICE", "SERVER"),
 		ValidArgsFunction: completeServer,
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -169,12 +170,12 @@ func giveOrders(
 		if flags.asJSON {
 			progress = command.ErrOrStderr()
 		}
-		count := 0
-		count, left = wait.until(ctx, progress, func(ctx context.Context) (drained, error) {
+		var now drained
+		now, left = wait.until(ctx, progress, func(ctx context.Context) (drained, error) {
 			status, err := flags.status(ctx)
 			return drainedOf(status, targets), err
 		})
-		result.Left = &count
+		result.waited(now)
 	}
 	if flags.asJSON {
 		if err := writeJSON(w, result); err != nil {
@@ -197,18 +198,25 @@ func clearTargets(command *cobra.Command, flags *daemonFlags, targets []director
 		spread.Override.Cleared = true
 		result.Orders = append(result.Orders, spread)
 	}
-	if flags.asJSON {
-		return writeJSON(w, result)
-	}
 	status, err := flags.status(ctx)
 	if err != nil {
 		return err
 	}
 	for _, spread := range result.Orders {
-		writeSpread(w, spread, time.Now())
-		if still := stillOrdered(status, spread.Override.Target); still != nil {
+		if !flags.asJSON {
+			writeSpread(w, spread, time.Now())
+		}
+		still := stillOrdered(status, spread.Override.Target)
+		if still == nil {
+			continue
+		}
+		result.Still = append(result.Still, *still)
+		if !flags.asJSON {
 			fmt.Fprintln(w, printableLine("  still %s by the order of %s; see lvsd status", overrideState(*still), targetName(still.Target)))
 		}
+	}
+	if flags.asJSON {
+		return writeJSON(w, result)
 	}
 	return nil
 }

@@ -95,9 +95,9 @@ func serverTargets(status director.Status, service, server string) ([]director.T
 	case len(targets) > 0:
 		return targets, nil
 	case !allServices(service) && len(servers) == 0:
-		return nil, usageError{fmt.Errorf("%w: %q%s", director.ErrUnknownService, service, nearest(service, distinct(services)))}
+		return nil, usageError{fmt.Errorf("%w: %q%s", director.ErrUnknownService, service, director.NearestName(service, distinct(services)))}
 	default:
-		return nil, usageError{fmt.Errorf("%w in %s: %q%s", director.ErrUnknownServer, inServices(service), server, nearest(server, distinct(servers)))}
+		return nil, usageError{fmt.Errorf("%w in %s: %q%s", director.ErrUnknownServer, inServices(service), server, director.NearestName(server, distinct(servers)))}
 	}
 }
 

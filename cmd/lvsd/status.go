@@ -58,7 +58,13 @@ func writeStatus(w io.Writer, s director.Status, now time.Time) error {
 		fmt.Fprintf(&b, "checks are %s for %s: %s\n", n.Kind, ago(now, n.Since), n.Reason)
 	}
 	if s.Reload.Error != "" {
-		fmt.Fprintf(&b, "last reload refused %s ago: %s\n", ago(now, s.Reload.At), s.Reload.Error)
+		fmt.Fprintf(&b, "last reload %s %s ago: %s\n", reloadOutcomeWord(s.Reload), ago(now, s.Reload.At), s.Reload.Error)
+	}
+	if s.FileDiffers {
+		fmt.Fprintf(&b, "the file is not what runs, and a restart would begin with it: lvsd plan\n")
+	}
+	for _, beside := range s.Beside {
+		b.WriteString(printableLine("%s does not work for %s, and is tried again: %s", beside.Name, ago(now, beside.Since), beside.Error) + "\n")
 	}
 	if s.Reconcile.Error != "" {
 		fmt.Fprintf(&b, "kernel not as planned: %s\n", s.Reconcile.Error)
@@ -88,6 +94,14 @@ func writeStatus(w io.Writer, s director.Status, now time.Time) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// reloadOutcomeWord is how a reload failed.
+func reloadOutcomeWord(r director.ReloadStatus) string {
+	if r.RolledBack {
+		return "rolled back"
+	}
+	return "refused"
 }
 
 func writeInstances(b *strings.Builder, s director.Status, now time.Time) {

@@ -20,12 +20,19 @@ func writeOrders(b *strings.Builder, s director.Status, now time.Time) {
 	if s.Maintenance != nil {
 		fmt.Fprintf(b, "in maintenance %s; to end it: lvsd maintenance off\n", orderedBy(*s.Maintenance, now))
 	}
-	for _, o := range s.Overrides {
-		if o.Cleared || s.Maintenance != nil && o.Target == s.Maintenance.Target {
-			continue
-		}
+	if s.OverrideTrouble != "" {
+		b.WriteString(printableLine("what was ordered before the start is not known, what had weight 0 stays drained: %s", s.OverrideTrouble) + "\n")
+	}
+	for _, o := range standing(s) {
 		b.WriteString(printableLine("order: %s is %s %s%s", targetName(o.Target), overrideState(o), orderedBy(o, now), takeBack(o.Target)) + "\n")
 	}
+}
+
+// standing are the orders that stand, but for this node's maintenance.
+func standing(s director.Status) []director.Override {
+	return slices.DeleteFunc(slices.Clone(s.Overrides), func(o director.Override) bool {
+		return o.Cleared || s.Maintenance != nil && o.Target == s.Maintenance.Target
+	})
 }
 
 // orderedBy says since when an override stands, by whose order, why and how long.
@@ -71,9 +78,13 @@ func writeNodes(b *strings.Builder, s director.Status, now time.Time) {
 		fmt.Fprintln(table, printableCells(n.Name, n.Address, orDash(roles(n)), orDash(n.Version), configuration(s, n), lastHeard(n, now), orDash(nodeRemarks(n))))
 	}
 	_ = table.Flush()
-	for _, n := range s.Nodes {
-		for _, line := range disagreements(s, n) {
-			b.WriteString(printableLine("  %s sees %s", n.Name, line) + "\n")
+	for _, d := range s.Disagreements() {
+		for _, other := range d.Others {
+			line := printableLine("  %s sees %s in %s %s, here it is %s", other.Node, d.Address, d.Service, other.State, d.State)
+			if other.Reason != "" {
+				line += printableLine("; it says %s", other.Reason)
+			}
+			b.WriteString(line + "\n")
 		}
 	}
 }
@@ -134,34 +145,4 @@ func nodeRemarks(n director.NodeStatus) string {
 		texts = append(texts, n.Error)
 	}
 	return strings.Join(texts, "; ")
-}
-
-// disagreements are the real servers whose state another node sees otherwise.
-func disagreements(s director.Status, n director.NodeStatus) []string {
-	if !n.Reachable {
-		return nil
-	}
-	type member struct{ service, address string }
-	here := map[member]string{}
-	for _, service := range s.Services {
-		for _, r := range service.RealServers {
-			here[member{service.Name, r.Address}] = r.State
-		}
-	}
-	var lines []string
-	seen := map[member]bool{}
-	for _, r := range n.Servers {
-		key := member{r.Service, r.Address}
-		state, known := here[key]
-		if !known || seen[key] || state == r.State || state == "unknown" || r.State == "unknown" {
-			continue
-		}
-		seen[key] = true
-		line := fmt.Sprintf("%s in %s %s, here it is %s", r.Address, r.Service, r.State, state)
-		if r.Reason != "" {
-			line += "; it says " + r.Reason
-		}
-		lines = append(lines, line)
-	}
-	return lines
 }

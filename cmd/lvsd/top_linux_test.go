@@ -43,7 +43,8 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
-// TestTopOnATerminal: it draws what the daemon tells, and q ends it.
+// TestTopOnATerminal: it draws what the daemon tells, and q ends it. The terminal is
+// asked for nothing: this one does not answer.
 func TestTopOnATerminal(t *testing.T) {
 	directory := answer(t, &scripted{
 		State:  director.Status{Schema: "lvsd.status/1", RouterID: "relay1", Instances: []director.InstanceStatus{{Name: "mail", State: "master"}}},
@@ -77,7 +78,11 @@ func TestTopOnATerminal(t *testing.T) {
 				return // the terminal is closed
 			}
 			screen.Write(buffer[:n])
-			if text := screen.String(); !told && strings.Contains(text, "relay1") && strings.Contains(text, "mail: MASTER") {
+			if text := screen.String(); strings.Contains(text, "\x1b[6n") || strings.Contains(text, "\x1b]1") {
+				t.Errorf("it asks the terminal: %q", text)
+				cancel()
+				return
+			} else if !told && strings.Contains(text, "relay1") && strings.Contains(text, "mail: MASTER") {
 				told = true
 				close(drawn)
 			}

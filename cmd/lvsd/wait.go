@@ -47,9 +47,13 @@ type timedOut struct{ error }
 type drained struct {
 	// left are the active connections by node; this node's name is empty.
 	left map[string]int
-	// unheard are the nodes that did not answer: theirs are as last heard.
+	// unheard are the nodes that did not answer, or did not tell of what is meant: how
+	// many connections they have is not known.
 	unheard []string
 }
+
+// done reports whether it is known that none is left.
+func (d drained) done() bool { return d.sum() == 0 && len(d.unheard) == 0 }
 
 // sum is how many are left.
 func (d drained) sum() int {
@@ -86,53 +90,58 @@ func drainedOf(status director.Status, targets []director.Target) drained {
 
 // drainedWhere is how many connections are left of the servers that are meant.
 func drainedWhere(status director.Status, meant func(service, server string) bool) drained {
-	d := drained{left: map[string]int{}}
+	type member struct{ service, address string }
+	d, here := drained{left: map[string]int{}}, map[member]bool{}
 	for _, s := range status.Services {
 		for _, r := range s.RealServers {
 			if meant(s.Name, r.Address) {
 				d.left[""] += int(r.Active)
+				here[member{s.Name, r.Address}] = true
 			}
 		}
 	}
 	for _, node := range status.Nodes {
-		if !node.Reachable {
-			d.unheard = append(d.unheard, node.Name)
-		}
+		told := map[member]bool{}
 		for _, r := range node.Servers {
 			if meant(r.Service, r.Address) {
 				d.left[node.Name] += int(r.Active)
+				told[member{r.Service, r.Address}] = true
 			}
+		}
+		omitted := node.UpOmitted && slices.ContainsFunc(slices.Collect(maps.Keys(here)), func(m member) bool { return !told[m] })
+		if !node.Reachable || omitted {
+			d.unheard = append(d.unheard, node.Name)
 		}
 	}
 	return d
 }
 
-// until looks until nothing is left, and tells of every change. The error is timedOut
-// if something is left after the timeout.
-func (f *waitFlags) until(ctx context.Context, w io.Writer, look func(context.Context) (drained, error)) (left int, err error) {
+// until looks until it is known that nothing is left, and tells of every change. The
+// error is timedOut if that is not so after the timeout.
+func (f *waitFlags) until(ctx context.Context, w io.Writer, look func(context.Context) (drained, error)) (now drained, err error) {
 	deadline := time.NewTimer(f.timeout)
 	defer deadline.Stop()
 	poll := time.NewTicker(pollDrain)
 	defer poll.Stop()
 	told := ""
 	for {
-		now, err := look(ctx)
+		next, err := look(ctx)
 		if err != nil {
-			return left, err
+			return now, err
 		}
-		left = now.sum()
+		now = next
 		if text := now.String(); text != told {
 			fmt.Fprintln(w, printableLine("  %s", text))
 			told = text
 		}
-		if left == 0 {
-			return 0, nil
+		if now.done() {
+			return now, nil
 		}
 		select {
 		case <-ctx.Done():
-			return left, context.Cause(ctx)
+			return now, context.Cause(ctx)
 		case <-deadline.C:
-			return left, timedOut{fmt.Errorf("after %s: %s; the order stands", f.timeout, now)}
+			return now, timedOut{fmt.Errorf("after %s: %s; the order stands", f.timeout, now)}
 		case <-poll.C:
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func (r *reloader) watch(ctx context.Context, c *config.Config) error {
 	if !c.Reload.Watch {
 		return nil
 	}
-	w := fileWatch{path: r.flags.file.path, hash: c.Hash, changed: r.ask, log: r.log}
+	w := fileWatch{path: r.flags.file.path, hash: c.Hash, changed: r.askIfEdited, log: r.log}
 	return w.run(ctx)
 }
 
@@ -147,16 +148,25 @@ func absolute(target, link string) string {
 
 // look calls changed if the bytes are others. A file that is not there is on its way.
 func (w *fileWatch) look() {
-	data, err := os.ReadFile(w.path)
-	if err != nil {
-		return
-	}
-	sum := sha256.Sum256(data)
-	hash := hex.EncodeToString(sum[:8])
-	if hash == w.hash {
+	hash, err := hashOf(w.path)
+	if err != nil || hash == w.hash {
 		return
 	}
 	w.hash = hash
 	w.log.Info("the configuration file has changed", "config", w.path)
 	w.changed()
+}
+
+// hashOf is the hash of a file's bytes, as in config.Config.
+func hashOf(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }

@@ -43,23 +43,35 @@ func matches(patterns []string, kind director.EventKind) bool {
 	})
 }
 
-// Run tells of the events after the given one until ctx ends, and then for a few
-// seconds of those that are waiting. It returns the Seq of the last event that it was
-// given: who runs it again after that hears nothing twice.
-func Run(ctx context.Context, c config.Alerts, after uint64, source Source, log *slog.Logger) (last uint64) {
+// Told is how far Run came. The zero Told is nothing yet.
+type Told struct {
+	// last is the Seq of the last event that Run was given; mail and webhooks have
+	// what was left waiting for each, in the order of the file.
+	last           uint64
+	mail, webhooks []batch
+}
+
+// Run tells of the events after those that were told of before until ctx ends, and then
+// for a few seconds of those that are waiting. It returns how far it came: run again
+// with that it goes on with what is waiting still, and tells nobody of anything twice.
+// Who has taken a mail's or webhook's place in the file is told of what waited there.
+func Run(ctx context.Context, c config.Alerts, before Told, source Source, log *slog.Logger) Told {
 	working, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	words, cancel := lingering(working, lastWords)
 	defer cancel()
 	var running sync.WaitGroup
-	outlets := outletsOf(c, log)
+	mail, webhooks := outletsOf(c, log)
+	takeOn(mail, before.mail, log)
+	takeOn(webhooks, before.webhooks, log)
+	outlets := slices.Concat(mail, webhooks)
 	for _, o := range outlets {
 		running.Go(func() { o.run(working, words) })
 	}
 	pipe := newFIFO(c.FIFO, log)
 	defer pipe.close()
 
-	last = after
+	last := before.last
 	take := func(events []director.Event) error {
 		for _, e := range events {
 			if missed := e.Seq - last - 1; missed > 0 {
@@ -73,24 +85,42 @@ func Run(ctx context.Context, c config.Alerts, after uint64, source Source, log 
 		}
 		return nil
 	}
-	_ = source.FollowEvents(ctx, after, take) // take never fails, so it is ctx that ended
+	_ = source.FollowEvents(ctx, last, take) // take never fails, so it is ctx that ended
 	_ = take(source.Events(last))
 	end()
 	running.Wait()
-	return last
+	return Told{last, left(mail), left(webhooks)}
 }
 
-func outletsOf(c config.Alerts, log *slog.Logger) []*outlet {
-	var all []*outlet
+// takeOn has outlets go on with what those in their places left.
+func takeOn(outlets []*outlet, batches []batch, log *slog.Logger) {
+	for i, b := range batches {
+		if i < len(outlets) {
+			outlets[i].takeOn(b)
+		} else if len(b.Events) > 0 {
+			log.Error("events not told of: who was to be told is not in the file any more", "count", len(b.Events)+b.LeftOut)
+		}
+	}
+}
+
+func left(outlets []*outlet) []batch {
+	var all []batch
+	for _, o := range outlets {
+		all = append(all, o.left())
+	}
+	return all
+}
+
+func outletsOf(c config.Alerts, log *slog.Logger) (mails, webhooks []*outlet) {
 	for _, mail := range c.Mail {
 		m := newMailer(mail)
-		all = append(all, newOutlet("mail", mail.Server, terms{mail.Events, mail.Digest, mail.PerHour}, m.send, log))
+		mails = append(mails, newOutlet("mail", mail.Server, terms{mail.Events, mail.Digest, mail.PerHour}, m.send, log))
 	}
 	for _, hook := range c.Webhooks {
 		w := newWebhook(hook)
-		all = append(all, newOutlet("webhook", w.host, terms{hook.Events, hook.Digest, hook.PerHour}, w.send, log))
+		webhooks = append(webhooks, newOutlet("webhook", w.host, terms{hook.Events, hook.Digest, hook.PerHour}, w.send, log))
 	}
-	return all
+	return mails, webhooks
 }
 
 // lingering returns a context that ends so long after ctx.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,24 +81,70 @@ func TestNothingTwiceAndNothingMissed(t *testing.T) {
 	var j journal
 	s := newSource()
 	c := config.Alerts{Webhooks: []config.WebhookAlert{{URL: server.URL, Digest: time.Minute, PerHour: 600}}}
-	last := uint64(0)
+	var told Told
 	var want []uint64
 	for range 3 {
 		s.record(down(0))
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan uint64)
-		go func() { ended <- Run(ctx, c, last, s, j.log()) }()
+		ended := make(chan Told)
+		go func() { ended <- Run(ctx, c, told, s, j.log()) }()
 		s.record(down(0))
 		cancel()
-		last = <-ended
+		told = <-ended
 	}
 	for seq := range uint64(6) {
 		want = append(want, seq+1)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if diff := cmp.Diff(want, got); diff != "" || last != 6 {
-		t.Errorf("last %d, told (-want +got):\n%s\n%s", last, diff, j.String())
+	if diff := cmp.Diff(want, got); diff != "" || told.last != 6 {
+		t.Errorf("last %d, told (-want +got):\n%s\n%s", told.last, diff, j.String())
+	}
+}
+
+// TestNothingLostByAReload: what a webhook would not have before it is told after it,
+// and what another one had is not told again. What waited for one that is gone is in
+// the log.
+func TestNothingLostByAReload(t *testing.T) {
+	var mu sync.Mutex
+	got := map[string][]uint64{}
+	works := false
+	serve := func(name string) config.WebhookAlert {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var p post
+			if err := json.NewDecoder(r.Body).Decode(&p); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if name != "works" && !works {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			for _, e := range p.Events {
+				got[name] = append(got[name], e.Seq)
+			}
+		}))
+		t.Cleanup(server.Close)
+		return config.WebhookAlert{URL: server.URL, Digest: time.Millisecond, PerHour: 600}
+	}
+	var j journal
+	s := newSource()
+	c := config.Alerts{Webhooks: []config.WebhookAlert{serve("works"), serve("fails"), serve("goes")}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // all is told at the end
+	s.record(down(0))
+	told := Run(ctx, c, Told{}, s, j.log())
+	works, c.Webhooks = true, c.Webhooks[:2]
+	s.record(down(0))
+	Run(ctx, c, told, s, j.log())
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff(map[string][]uint64{"works": {1, 2}, "fails": {1, 2}}, got); diff != "" {
+		t.Errorf("told (-want +got):\n%s\n%s", diff, j.String())
+	}
+	if !strings.Contains(j.String(), "not in the file any more") {
+		t.Errorf("log:\n%s", j.String())
 	}
 }
 
@@ -125,7 +172,7 @@ func TestOneHangsOthersGoOn(t *testing.T) {
 	var j journal
 	go func() {
 		defer close(ended)
-		Run(ctx, c, 0, s, j.log())
+		Run(ctx, c, Told{}, s, j.log())
 	}()
 	for range 3 {
 		s.record(down(0))

@@ -23,6 +23,9 @@ type mailer struct {
 	helo string
 	// roots are the authorities of servers; nil is the system's.
 	roots *x509.CertPool
+	// had is the Seq of the last event that each recipient has had, or that was refused
+	// for him, while some have had more than others; nil otherwise.
+	had map[string]uint64
 }
 
 func newMailer(c config.MailAlert) *mailer {
@@ -33,26 +36,67 @@ func newMailer(c config.MailAlert) *mailer {
 	return &mailer{config: c, helo: helo}
 }
 
-// send sends one mail to all recipients. Where a server refuses one of them for good,
-// the others get it all the same.
+// send sends one mail to all recipients. Where a server refuses one of them, the others
+// get it all the same, and he gets it later unless it is for good.
 func (m *mailer) send(ctx context.Context, b batch) error {
-	err := m.sendTo(ctx, b, m.config.To)
-	if len(m.config.To) == 1 || !refusesRecipient(err) {
-		return err
-	}
-	var errs []error
-	delivered := false
-	for _, to := range m.config.To {
-		err := m.sendTo(ctx, b, []string{to})
-		delivered = delivered || err == nil
-		if err != nil {
-			errs = append(errs, fmt.Errorf("to %s: %w", to, err))
+	if m.had == nil {
+		err := m.sendTo(ctx, b, m.config.To)
+		if len(m.config.To) == 1 || !refusesRecipient(err) {
+			return err
 		}
 	}
-	if err := errors.Join(errs...); err != nil && delivered {
-		return refusal{err} // or those who have it would get it again
+	return m.sendEach(ctx, b)
+}
+
+// sendEach sends each recipient a mail of what he has not had.
+func (m *mailer) sendEach(ctx context.Context, b batch) error {
+	had := map[string]uint64{}
+	last := b.Events[len(b.Events)-1].Seq
+	var refused, failed []error
+	for _, to := range m.config.To {
+		had[to] = last
+		rest := b.after(m.had[to])
+		if len(rest.Events) == 0 {
+			continue
+		}
+		err := m.sendTo(ctx, rest, []string{to})
+		var final refusal
+		switch {
+		case err == nil:
+		case errors.As(err, &final):
+			refused = append(refused, fmt.Errorf("to %s: %w", to, final.error))
+		default:
+			failed = append(failed, fmt.Errorf("to %s: %w", to, err))
+			had[to] = m.had[to]
+		}
 	}
-	return errors.Join(errs...)
+	if len(failed) > 0 {
+		m.had = had
+		// A refusal among them would be one of all.
+		return errors.Join(append(failed, textOnly(refused)...)...)
+	}
+	m.had = nil
+	if len(refused) > 0 {
+		return refusal{errors.Join(refused...)}
+	}
+	return nil
+}
+
+// textOnly are the errors' texts, of no kind.
+func textOnly(errs []error) []error {
+	var all []error
+	for _, err := range errs {
+		all = append(all, errors.New(err.Error()))
+	}
+	return all
+}
+
+// after is the part of the batch with greater Seq.
+func (b batch) after(seq uint64) batch {
+	for len(b.Events) > 0 && b.Events[0].Seq <= seq {
+		b.Events, b.LeftOut = b.Events[1:], 0
+	}
+	return b
 }
 
 func refusesRecipient(err error) bool {

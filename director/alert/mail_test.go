@@ -160,6 +160,43 @@ func TestMailOfSeveralRecipients(t *testing.T) {
 	}
 }
 
+// TestMailLaterForOne: one who is to wait gets what he missed, and the others get
+// nothing twice.
+func TestMailLaterForOne(t *testing.T) {
+	s := newSMTPServer(t, func(s *smtpServer) {
+		s.answers["RCPT TO:<gone@example.org>"] = "!550 5.1.1 no such user"
+		s.answers["RCPT TO:<grey@example.org>"] = "!451 4.7.1 greylisted"
+	})
+	m := mailerTo(s, "none")
+	m.config.To = []string{"grey@example.org", "gone@example.org", "ops@example.org"}
+	b := news()
+	var refused refusal
+	for range 2 {
+		err := m.send(t.Context(), b)
+		if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "to grey@example.org") {
+			t.Errorf("error %v", err)
+		}
+	}
+	if len(s.taken()) != 1 {
+		t.Errorf("%d mails, want one to ops@", len(s.taken()))
+	}
+	// Meanwhile there is more, which is for all.
+	b.Events = append(b.Events, director.Event{Seq: 4, Kind: director.EventServerUp, Severity: "info", Node: "relay1", Text: "up"})
+	s.when("RCPT TO:<grey@example.org>", "250 ok")
+	if err := m.send(t.Context(), b); !errors.As(err, &refused) || !strings.Contains(err.Error(), "to gone@") {
+		t.Errorf("error %v", err)
+	}
+	mails := s.taken()
+	if len(mails) != 3 {
+		t.Fatalf("%d mails, want one more to each", len(mails))
+	}
+	for i, want := range []bool{true, true, false} { // ops@ at first, then grey@, then ops@
+		if got := strings.Contains(mails[i], "192.0.2.11:25 down"); got != want {
+			t.Errorf("mail %d tells of the first event: %v\n%s", i, got, mails[i])
+		}
+	}
+}
+
 // TestMailServerHangs at any point: the context ends it.
 func TestMailServerHangs(t *testing.T) {
 	for _, command := range []string{"EHLO", "STARTTLS", "RCPT", "DATA"} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -134,8 +135,24 @@ func (o *outlet) run(ctx, words context.Context) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if count := len(o.waiting.Events) + o.waiting.LeftOut; count > 0 {
-		o.log.Error("events not told of, this is the end", "by", o.kind, "to", o.name, "count", count)
+		o.log.Error("events not told of yet: they are after a reload, and lost at a stop", "by", o.kind, "to", o.name, "count", count)
 	}
+}
+
+// left is what is waiting, when run has ended.
+func (o *outlet) left() batch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waiting
+}
+
+// takeOn has what another outlet left wait here. It is for before run.
+func (o *outlet) takeOn(b batch) {
+	if len(b.Events) == 0 {
+		return
+	}
+	o.putBack(b, time.Now())
+	o.wake <- struct{}{}
 }
 
 // due is when to tell of what is waiting, if there is something.
@@ -178,16 +195,28 @@ func (o *outlet) tell(ctx context.Context) {
 		// A refusal counts for the limit: it cost the server as much.
 		o.pace.sent(now)
 		o.failures, o.retry = 0, time.Time{}
-	case now.Sub(since) >= maxAge:
-		o.log.Error("events not told of for a day, given up", append(whose, "err", err)...)
-		o.failed(now, err)
 	default:
 		if o.failures == 0 {
 			o.log.Warn("events cannot be told of, trying again", append(whose, "err", err)...)
 		}
 		o.failed(now, err)
-		o.putBack(b, since)
+		if old := b.dropOld(now); old > 0 {
+			o.log.Error("events not told of for a day, given up", "by", o.kind, "to", o.name, "events", old, "err", err)
+		}
+		if len(b.Events) > 0 {
+			o.putBack(b, since)
+		}
 	}
+}
+
+// dropOld drops the events that have waited too long, and returns how many.
+func (b *batch) dropOld(now time.Time) int {
+	young := slices.IndexFunc(b.Events, func(e director.Event) bool { return now.Sub(e.At) < maxAge })
+	if young < 0 {
+		young = len(b.Events)
+	}
+	b.Events = b.Events[young:]
+	return young
 }
 
 // failed puts the next attempt off, for longer each time.

@@ -78,7 +78,7 @@ func (r *receiver) send(ctx context.Context, b batch) error {
 }
 
 func down(seq uint64) director.Event {
-	return director.Event{Seq: seq, Kind: director.EventServerDown, Severity: director.SeverityWarning, Text: "down"}
+	return director.Event{Seq: seq, At: time.Now(), Kind: director.EventServerDown, Severity: director.SeverityWarning, Text: "down"}
 }
 
 // rig is an outlet at work.
@@ -231,6 +231,22 @@ func TestOldEventsAreGivenUp(t *testing.T) {
 		pass(12 * time.Hour)
 		r.end()
 		if len(r.got) != 1 || !strings.HasSuffix(r.got[0], ": 2 +0") || !strings.Contains(r.journal.String(), "given up") {
+			t.Errorf("told %q\n%s", r.got, r.journal.String())
+		}
+	})
+}
+
+// TestYoungEventsAreNotGivenUp with those that waited for a day.
+func TestYoungEventsAreNotGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, terms{digest: time.Second, perHour: 30})
+		r.answers = slices.Repeat([]error{errors.New("refused")}, 24*12+20)
+		r.add(down(1))
+		pass(maxAge - 2*time.Minute)
+		r.add(down(2))
+		pass(12 * time.Hour)
+		r.end()
+		if len(r.got) != 1 || !strings.HasSuffix(r.got[0], ": 2 +0") {
 			t.Errorf("told %q\n%s", r.got, r.journal.String())
 		}
 	})

@@ -84,6 +84,15 @@ func refusal(response *http.Response) error {
 	return fmt.Errorf("it refuses: %d %s", response.StatusCode, printable(p.Error))
 }
 
+// isUnreached reports whether an exchange failed because there was nobody to talk to:
+// no connection, or no answer.
+func isUnreached(err error) bool {
+	var dial *net.OpError
+	var timeout net.Error
+	return errors.As(err, &dial) && dial.Op == "dial" ||
+		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
 // explain puts into an operator's words why an exchange failed.
 func (s *session) explain(p *peer, err error) error {
 	var wrapped *url.Error

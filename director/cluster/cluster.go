@@ -24,8 +24,12 @@ type Self interface {
 	Report() director.NodeReport
 	// Overrides are those that it knows, cleared ones too.
 	Overrides() []director.Override
-	// Merge takes in the overrides of another node.
+	// Merge takes in the overrides of another node, those that make sense. The error
+	// is that they could not be written down.
 	Merge(ctx context.Context, overrides []director.Override) (changed bool, err error)
+	// Agreed tells that another node has told all that it knows, and that it was taken
+	// in.
+	Agreed()
 	// Record makes an event.
 	Record(event director.Event)
 }

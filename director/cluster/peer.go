@@ -24,7 +24,7 @@ type peer struct {
 	name      string
 	address   netip.AddrPort
 	transport *http.Transport
-	// soon makes its poll be the next thing that is done.
+	// soon makes its poll be the next thing that is done, but for soonest.
 	soon chan struct{}
 
 	mu       sync.Mutex
@@ -34,9 +34,11 @@ type peer struct {
 // standing is what is known of a node.
 type standing struct {
 	status director.NodeStatus
-	// missed counts polls in a row. Told tells that it was said to be up or down.
-	missed int
-	told   bool
+	// missed counts polls in a row, unreached tells that nobody was there at the last
+	// of them. Told tells that it was said to be up or down.
+	missed    int
+	unreached bool
+	told      bool
 	// uneven is why overrides were not exchanged, although it answers.
 	uneven     string
 	difference difference
@@ -56,7 +58,7 @@ func (p *peer) now() standing {
 	return p.standing
 }
 
-// nudge has it polled at once. It does not block.
+// nudge has it polled as soon as may be. It does not block.
 func (p *peer) nudge() {
 	select {
 	case p.soon <- struct{}{}:
@@ -69,14 +71,27 @@ func (s *session) follow(ctx context.Context, p *peer) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		s.poll(ctx, p)
-		pause := time.NewTimer(time.Until(began.Add(jittered(p.pause(s.cluster.Interval)))))
-		select {
-		case <-ctx.Done():
-		case <-p.soon:
-		case <-pause.C:
+		if await(ctx, began.Add(jittered(p.pause(s.cluster.Interval))), p.soon) {
+			await(ctx, began.Add(s.soonest()), nil)
 		}
-		pause.Stop()
 	}
+}
+
+// soonest is the least time from one poll of a node to the next, whoever nudges.
+func (s *session) soonest() time.Duration { return s.cluster.Interval / 4 }
+
+// await waits for the time, for a word or for the end of ctx, and reports whether there
+// was a word.
+func await(ctx context.Context, until time.Time, word <-chan struct{}) bool {
+	pause := time.NewTimer(time.Until(until))
+	defer pause.Stop()
+	select {
+	case <-ctx.Done():
+	case <-pause.C:
+	case <-word:
+		return true
+	}
+	return false
 }
 
 // poll asks the node once, and where it knows other overrides than this one, evens
@@ -97,6 +112,9 @@ func (s *session) poll(ctx context.Context, p *peer) {
 		evening, cancel := context.WithTimeout(ctx, s.timeout())
 		defer cancel()
 		err = s.even(evening, p)
+	}
+	if err == nil {
+		s.self.Agreed()
 	}
 	if ctx.Err() == nil {
 		s.evened(p, err)

@@ -34,6 +34,9 @@ type node struct {
 	events    []director.Event
 	refuses   error // what Merge fails with
 	hangs     bool  // Merge does not come back
+	agreed    int   // how often it was told so
+	asked     int   // how often Overrides was called
+	deaf      bool  // Merge leaves all out
 
 	end func()
 }
@@ -52,9 +55,12 @@ func (n *node) Report() director.NodeReport {
 	return n.report
 }
 
+func (n *node) Agreed() { n.change(func(n *node) { n.agreed++ }) }
+
 func (n *node) Overrides() []director.Override {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.asked++
 	return slices.SortedFunc(maps.Values(n.overrides), func(a, b director.Override) int {
 		return cmp.Or(cmp.Compare(a.Target.Service, b.Target.Service), cmp.Compare(a.Target.Server, b.Target.Server))
 	})
@@ -74,6 +80,9 @@ func (n *node) Merge(ctx context.Context, overrides []director.Override) (bool, 
 		return false, n.refuses
 	}
 	changed := false
+	if n.deaf {
+		return false, nil
+	}
 	for _, o := range overrides {
 		have, known := n.overrides[o.Target]
 		if !known || cmp.Or(o.At.Compare(have.At), cmp.Compare(o.Node, have.Node)) > 0 {

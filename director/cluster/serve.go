@@ -131,10 +131,11 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// returned has a node that is down asked at once, since it asks.
+// returned has a node that is down asked at once, since it asks. One that was there and
+// refused, or was refused, is not there any more than before.
 func (s *session) returned(from netip.Addr) {
 	for _, p := range s.peers {
-		if p.address.Addr() == from && !p.now().status.Reachable {
+		if now := p.now(); p.address.Addr() == from && !now.status.Reachable && now.unreached {
 			p.nudge()
 		}
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -105,10 +106,34 @@ func (s *session) push(ctx context.Context, p *peer, overrides []director.Overri
 	defer cancel()
 	d := s.document(overrides)
 	answer, err := s.ask(ctx, p, http.MethodPost, &d)
-	if err != nil || answer.Digest != d.Digest {
+	if err != nil {
 		p.nudge()
+		return err
 	}
-	return err
+	if answer.Digest == d.Digest {
+		return nil
+	}
+	p.nudge()
+	return taken(overrides, answer.Overrides)
+}
+
+// taken is an error unless all of the overrides are among theirs. Where a node has
+// another one of the same target, that is a later one.
+func taken(overrides, theirs []director.Override) error {
+	all := make(map[director.Target]director.Override, len(theirs))
+	for _, o := range theirs {
+		all[o.Target] = o
+	}
+	for _, o := range overrides {
+		have, there := all[o.Target]
+		switch {
+		case !there:
+			return fmt.Errorf("it does not take the order about %s", o.Target)
+		case digest([]director.Override{have}) != digest([]director.Override{o}):
+			return fmt.Errorf("it has a later order about %s, given on %s at %s", o.Target, printable(have.Node), have.At.Format(time.RFC3339))
+		}
+	}
+	return nil
 }
 
 // even makes both nodes know what either knows.

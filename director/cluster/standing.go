@@ -49,9 +49,11 @@ func (s *session) tellDifference(p *peer, differs string) {
 
 // missed takes in that a node did not answer.
 func (s *session) missed(p *peer, err error) {
+	unreached := isUnreached(err)
 	err = s.explain(p, err)
 	p.mu.Lock()
 	p.standing.missed++
+	p.standing.unreached = unreached
 	p.standing.status.Error = err.Error()
 	down := p.standing.missed >= downAfter && (p.standing.status.Reachable || !p.standing.told)
 	if down {

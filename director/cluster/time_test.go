@@ -125,7 +125,7 @@ func TestDown(t *testing.T) {
 
 		b.run(t, g.cluster(1))
 		synctest.Wait()
-		advance(100 * time.Millisecond)
+		advance(500 * time.Millisecond)
 		if now := a.other("b"); !now.Reachable || now.Error != "" {
 			t.Errorf("b is back and asks, but a does not ask it: %+v", now)
 		}
@@ -195,7 +195,7 @@ func TestSpread(t *testing.T) {
 		// What the other knows more is fetched without waiting for the next poll.
 		_, _ = b.Merge(t.Context(), []director.Override{{Target: director.Target{Service: "dns"}, State: director.Drain, Node: "b", At: time.Now()}})
 		a.order(t.Context(), "192.0.2.12:80", director.Disabled, time.Now())
-		advance(time.Millisecond)
+		advance(500 * time.Millisecond)
 		if have := len(a.Overrides()); have != 3 {
 			t.Errorf("a has %v", a.Overrides())
 		}
@@ -229,6 +229,94 @@ func TestSpread(t *testing.T) {
 		if told, untold := a.order(t.Context(), "192.0.2.15:80", director.Drain, time.Now()); told != nil || untold != nil {
 			t.Errorf("after Run: %v %v", told, untold)
 		}
+	})
+}
+
+// TestSpreadOfAnEarlierOrder: a node that keeps its later one is not told, nor one that
+// does not keep any.
+func TestSpreadOfAnEarlierOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(2)
+		a, b := g.nodes[0], g.nodes[1]
+		g.start(t)
+		advance(5 * time.Second)
+		o := director.Override{Target: director.Target{Service: "web", Server: "192.0.2.11:80"}, State: director.Drain, Node: "b", At: time.Now()}
+		_, _ = b.Merge(t.Context(), []director.Override{o})
+		told, untold := a.order(t.Context(), o.Target.Server, director.Disabled, o.At.Add(-time.Second))
+		if len(told) != 0 || !strings.Contains(untold["b"], "a later order about 192.0.2.11:80 in web, given on b") {
+			t.Errorf("told %v, not %v", told, untold)
+		}
+		b.change(func(n *node) { n.deaf = true })
+		told, untold = a.order(t.Context(), "192.0.2.12:80", director.Drain, time.Now())
+		if len(told) != 0 || !strings.Contains(untold["b"], "does not take the order about 192.0.2.12:80") {
+			t.Errorf("told %v, not %v", told, untold)
+		}
+		g.stop()
+	})
+}
+
+// TestAgreed is told when both know the same, and not before.
+func TestAgreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(2)
+		a, b := g.nodes[0], g.nodes[1]
+		_, _ = b.Merge(t.Context(), []director.Override{{Target: director.Target{Service: "dns"}, State: director.Drain, Node: "b", At: time.Now()}})
+		a.change(func(n *node) { n.refuses = errors.New("no space left on device") })
+		agreed := func() (count int) {
+			a.change(func(n *node) { count = n.agreed })
+			return count
+		}
+		g.start(t)
+		advance(5 * time.Second)
+		if agreed() != 0 {
+			t.Error("a agrees, and has not taken in what b knows")
+		}
+		a.change(func(n *node) { n.refuses = nil })
+		advance(5 * time.Second)
+		if agreed() == 0 {
+			t.Error("a does not agree")
+		}
+		g.stop()
+	})
+}
+
+// TestNodesThatRefuseEachOther ask no more often for that: each is asked when it asks.
+func TestNodesThatRefuseEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(2)
+		for i, names := range [][]string{{"a", "b"}, {"x", "y"}} { // they call each other otherwise
+			c := g.cluster(i)
+			c.Self, c.Nodes = names[i], map[string]netip.Addr{names[0]: g.addresses[0], names[1]: g.addresses[1]}
+			g.nodes[i].run(t, c)
+		}
+		advance(time.Minute)
+		for _, n := range g.nodes {
+			n.change(func(n *node) {
+				if n.asked > 30 { // each once or twice in 2 s, and then less and less often
+					t.Errorf("%s was asked %d times", n.name, n.asked)
+				}
+			})
+		}
+		g.stop()
+	})
+}
+
+// TestNudgesAreBounded: whoever nudges, a node is not asked without a pause.
+func TestNudgesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(2)
+		a, b := g.nodes[0], g.nodes[1]
+		g.start(t)
+		for range 1000 {
+			advance(10 * time.Millisecond)
+			a.channel.session().peers[0].nudge()
+		}
+		b.change(func(n *node) {
+			if n.asked > 40 { // 20 by a each 0.5 s, and what b asks itself
+				t.Errorf("b was asked %d times", n.asked)
+			}
+		})
+		g.stop()
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,7 +121,7 @@ func TestByWhom(t *testing.T) {
 		{0, "root", "root"},
 		{4294967, "root", "uid 4294967"},
 	} {
-		ctx := context.WithValue(t.Context(), callerKey{}, caller{uid: tt.uid})
+		ctx := context.WithValue(t.Context(), callerKey{}, peer{uid: tt.uid}.caller())
 		if got := byWhom(ctx, tt.said); got != tt.want {
 			t.Errorf("uid %d that says %q: %q, want %q", tt.uid, tt.said, got, tt.want)
 		}
@@ -132,24 +133,42 @@ func TestUnknownCallersAreRefused(t *testing.T) {
 	here, there := net.Pipe()
 	defer here.Close()
 	defer there.Close()
-	if c := callerOf(here); c.err == nil {
-		t.Errorf("the caller of a pipe: %+v", c)
+	if p := peerOf(here); p.err == nil {
+		t.Errorf("the peer of a pipe: %+v", p)
 	}
-	for _, c := range []caller{{err: errors.New("no luck")}, {uid: nobody}} {
+	with := func(p peer) context.Context { return context.WithValue(t.Context(), peerKey{}, p) }
+	for name, ctx := range map[string]context.Context{
+		"with an error": with(peer{err: errors.New("no luck")}), "another user": with(peer{uid: nobody}), "without a peer": t.Context(),
+		"with a caller and no peer": WithCaller(t.Context(), "root"),
+	} {
 		reached := false
 		handler := admit(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
-		w := discard{http.Header{}}
-		r := (&http.Request{}).WithContext(context.WithValue(t.Context(), callerKey{}, c))
-		handler.ServeHTTP(w, r)
+		handler.ServeHTTP(httptest.NewRecorder(), (&http.Request{}).WithContext(ctx))
 		if reached {
-			t.Errorf("%+v was let in", c)
+			t.Errorf("%s: was let in", name)
 		}
 	}
 }
 
-// discard is a ResponseWriter that nobody reads.
-type discard struct{ header http.Header }
+// TestChangesNeedACaller: whoever serves them, nothing is changed for nobody.
+func TestChangesNeedACaller(t *testing.T) {
+	s := newSource()
+	s.calls = make(chan string, 16)
+	s.master <- "192.0.2.2"
+	for _, one := range Changing(s) {
+		r := httptest.NewRequest(one.Method, "/", strings.NewReader("{}"))
+		r.SetPathValue("instance", "mail")
+		w := httptest.NewRecorder()
+		one.Handler.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden || len(s.calls) > 0 {
+			t.Errorf("%s by nobody: %d %s", one.Pattern(), w.Code, w.Body)
+		}
+	}
+}
 
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d discard) WriteHeader(int)             {}
+// TestOnlyRootSaysWhoItIs: another server's word for a caller stands.
+func TestOnlyRootSaysWhoItIs(t *testing.T) {
+	if got := byWhom(WithCaller(t.Context(), "web:alice@192.0.2.1"), "root"); got != "web:alice@192.0.2.1" {
+		t.Errorf("by %q", got)
+	}
+}

@@ -1,14 +1,14 @@
-// Package control is the daemon's unix socket: HTTP and JSON, version 1, for
-// the lvsd command and for programs. It must not decide anything: it asks the
-// director.
+// Package control is the daemon's API: HTTP and JSON, version 1, for the lvsd
+// command and for programs. It must not decide anything: it asks the director.
 //
-// Only root may ask, and the daemon's own user: the socket has mode 0600 in a
-// directory of the daemon's own, and the kernel is asked who has connected.
+// It serves the API on a unix socket. There only root may ask, and the daemon's own
+// user: the socket has mode 0600 in a directory of the daemon's own, and the kernel is
+// asked who has connected. Another server may answer the same routes: Reading to whom
+// it lets look, Changing to callers that it knows.
 package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +29,7 @@ const (
 	headerLimit = 8 << 10
 )
 
-// Source is what the socket tells of, and whom it asks.
+// Source is what the API tells of, and whom it asks.
 type Source interface {
 	Status() director.Status
 	// Explain says why a real server stands as it does. The error is
@@ -95,16 +95,16 @@ func Serve(ctx context.Context, l net.Listener, source Source) error {
 func serve(ctx context.Context, l net.Listener, source Source, timeout time.Duration) error {
 	mux := http.NewServeMux()
 	for _, one := range routes(source) {
-		mux.HandleFunc(one.method+" "+one.path, one.handle)
+		mux.Handle(one.Pattern(), one.Handler)
 	}
 	server := &http.Server{
-		Handler:        admit(mux),
+		Handler:        admit(Known(mux)),
 		ReadTimeout:    timeout,
 		WriteTimeout:   timeout,
 		IdleTimeout:    timeout,
 		MaxHeaderBytes: headerLimit,
-		BaseContext:    func(net.Listener) context.Context { return context.WithValue(ctx, daemonKey{}, ctx) },
-		ConnContext:    withCaller,
+		BaseContext:    func(net.Listener) context.Context { return WithDaemon(ctx) },
+		ConnContext:    withPeer,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -117,13 +117,4 @@ func serve(ctx context.Context, l net.Listener, source Source, timeout time.Dura
 		return fmt.Errorf("control socket: %w", err)
 	}
 	return <-stopped
-}
-
-func writeJSON(w http.ResponseWriter, code int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	// A failed write means that the client has gone.
-	_ = encoder.Encode(value)
 }

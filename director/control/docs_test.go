@@ -14,7 +14,7 @@ func TestEveryRouteAndCodeIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, one := range routes(nil) {
-		if row := fmt.Sprintf("| `%s %s` |", one.method, one.path); !strings.Contains(string(text), row) {
+		if row := fmt.Sprintf("| `%s %s` |", one.Method, one.Path); !strings.Contains(string(text), row) {
 			t.Errorf("docs/api.md has no row %s", row)
 		}
 	}

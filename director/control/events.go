@@ -60,7 +60,7 @@ func eventsTarget(after uint64, follow bool) string {
 func tellEvents(w http.ResponseWriter, r *http.Request, source Source) {
 	after, follow, err := eventsQuery(r.URL.RawQuery)
 	if err != nil {
-		writeError(w, err)
+		WriteError(w, err)
 		return
 	}
 	if !follow {
@@ -68,7 +68,7 @@ func tellEvents(w http.ResponseWriter, r *http.Request, source Source) {
 		if events == nil {
 			events = []director.Event{}
 		}
-		writeJSON(w, http.StatusOK, events)
+		WriteJSON(w, http.StatusOK, events)
 		return
 	}
 	s := stream{http.NewResponseController(w), json.NewEncoder(w)}

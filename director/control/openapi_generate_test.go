@@ -48,7 +48,7 @@ func descriptions() map[string]described {
 		"GET " + trafficPath: {summary: "What the kernel counts", answer: director.Traffic{}},
 		"GET " + eventsPath: {
 			summary: "The last events, at most 1000; with follow=1 one in each line, and each further one until the client goes",
-			answer:  []director.Event{}, stream: true, codes: []string{CodeBadRequest},
+			answer:  []director.Event{}, stream: true, codes: []string{CodeBadRequest, CodeTooMany},
 			query: []parameter{
 				{"after", "only events whose seq is greater", "integer", false},
 				{"follow", "1 goes on with each event that comes", "integer", false},
@@ -112,15 +112,15 @@ func document(t *testing.T) []byte {
 	paths := map[string]object{}
 	all := descriptions()
 	for _, one := range routes(nil) {
-		key := one.method + " " + one.path
+		key := one.Method + " " + one.Path
 		about, known := all[key]
 		if !known {
 			t.Errorf("no description of %s", key)
 		}
-		if paths[one.path] == nil {
-			paths[one.path] = object{}
+		if paths[one.Path] == nil {
+			paths[one.Path] = object{}
 		}
-		paths[one.path][strings.ToLower(one.method)] = d.operation(one, about)
+		paths[one.Path][strings.ToLower(one.Method)] = d.operation(one, about)
 		delete(all, key)
 	}
 	for key := range all {
@@ -131,7 +131,7 @@ func document(t *testing.T) []byte {
 		"openapi": "3.0.3",
 		"info": object{
 			"title": "lvsd", "version": "1",
-			"description": "The control socket of lvsd: HTTP and JSON on a unix socket, /run/lvsd/lvsd.sock, for root. " +
+			"description": "The API of lvsd: HTTP and JSON on a unix socket, /run/lvsd/lvsd.sock, for root, and on the page's listener. " +
 				"Fields are only ever added; a program must leave alone those that it does not know.",
 		},
 		"servers":    []object{{"url": "http://lvsd"}},
@@ -151,10 +151,10 @@ type describer struct {
 	schemas object
 }
 
-func (d *describer) operation(one route, about described) object {
+func (d *describer) operation(one Route, about described) object {
 	o := object{"summary": about.summary, "operationId": operationID(one), "responses": d.responses(about)}
 	parameters := []object{}
-	for part := range strings.SplitSeq(one.path, "/") {
+	for part := range strings.SplitSeq(one.Path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
 			name = strings.TrimSuffix(name, "}")
 			parameters = append(parameters, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})
@@ -174,8 +174,8 @@ func (d *describer) operation(one route, about described) object {
 	return o
 }
 
-func operationID(one route) string {
-	words := strings.FieldsFunc(strings.ToLower(one.method)+" "+strings.TrimPrefix(one.path, "/v1"), func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz", r) })
+func operationID(one Route) string {
+	words := strings.FieldsFunc(strings.ToLower(one.Method)+" "+strings.TrimPrefix(one.Path, "/v1"), func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz", r) })
 	return strings.Join(words, "_")
 }
 
@@ -187,7 +187,7 @@ func (d *describer) responses(about described) object {
 	}
 	responses := object{"200": object{"description": "done", "content": content}}
 	byStatus := map[int][]string{}
-	for _, code := range append([]string{CodeFailed, CodeNotPermitted}, about.codes...) {
+	for _, code := range append([]string{CodeFailed, CodeNotPermitted, CodeSignIn, CodeUnknownHost}, about.codes...) {
 		byStatus[statusOf(code)] = append(byStatus[statusOf(code)], code)
 	}
 	for status, codes := range byStatus {

@@ -52,7 +52,7 @@ func loadOpenAPI(t *testing.T) *openapi3.T {
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	registered := map[string]bool{}
 	for _, one := range routes(nil) {
-		registered[one.method+" "+one.path] = true
+		registered[one.Method+" "+one.Path] = true
 	}
 	for path, item := range loadOpenAPI(t).Paths.Map() {
 		for method, operation := range item.Operations() {
@@ -146,7 +146,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		}
 	}
 	for _, one := range routes(nil) {
-		if key := one.method + " " + one.path; !asked[key] && one.path != confirmPath {
+		if key := one.Method + " " + one.Path; !asked[key] && one.Path != confirmPath {
 			t.Errorf("%s was not asked for with success", key)
 		}
 	}

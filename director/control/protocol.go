@@ -52,8 +52,17 @@ const (
 	CodeBusy = "busy"
 	// CodeNothingToConfirm: no reload waits to be confirmed.
 	CodeNothingToConfirm = "nothing_to_confirm"
-	// CodeNotPermitted: the user who asks is neither root nor the daemon's own.
+	// CodeUnknownPath: there is no such path. CodeWrongMethod: it has not this method.
+	CodeUnknownPath = "unknown_path"
+	CodeWrongMethod = "wrong_method"
+	// CodeNotPermitted: who asks may not: on the socket the user is neither root nor the
+	// daemon's own.
 	CodeNotPermitted = "not_permitted"
+	// CodeSignIn, CodeUnknownHost and CodeTooMany are the page's: not before signing in;
+	// not by this name of the host; too many ask at a time.
+	CodeSignIn      = "sign_in"
+	CodeUnknownHost = "unknown_host"
+	CodeTooMany     = "too_many"
 	// CodeTimeout: it took too long. What was done up to there stands.
 	CodeTimeout = "timeout"
 	// CodeFailed: the daemon could not do it.
@@ -79,7 +88,8 @@ func (e *Error) Is(target error) bool {
 func Codes() []string {
 	return []string{
 		CodeUnknownInstance, CodeUnknownServer, CodeUnknownService, CodeNoTakeover, CodeBadRequest, CodeInvalidFile,
-		CodeUnknownNode, CodeRolledBack, CodeBusy, CodeNothingToConfirm, CodeNotPermitted, CodeTimeout, CodeFailed,
+		CodeUnknownNode, CodeRolledBack, CodeBusy, CodeNothingToConfirm, CodeUnknownPath, CodeWrongMethod,
+		CodeNotPermitted, CodeSignIn, CodeUnknownHost, CodeTooMany, CodeTimeout, CodeFailed,
 	}
 }
 

@@ -10,37 +10,47 @@ import (
 	"github.com/lvsd/lvsd/director"
 )
 
-// A route is one method of one path. The document that describes the routes to
+// Route is one method of one path. The document that describes the routes to
 // programs, openapi.json, has each of them.
-type route struct {
-	// method and path are as in patterns of http.ServeMux.
-	method, path string
-	handle       http.HandlerFunc
+type Route struct {
+	// Method and Path are as in patterns of http.ServeMux.
+	Method, Path string
+	Handler      http.Handler
 }
 
-// routes are all that the socket answers.
-func routes(source Source) []route {
-	return []route{
-		{http.MethodGet, statusPath, func(w http.ResponseWriter, _ *http.Request) {
-			writeJSON(w, http.StatusOK, source.Status())
-		}},
-		{http.MethodGet, trafficPath, answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
-			return source.Traffic(r.Context())
-		})},
-		{http.MethodGet, eventsPath, func(w http.ResponseWriter, r *http.Request) { tellEvents(w, r, source) }},
-		{http.MethodGet, explainPath, answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
-			return explain(r.URL.RawQuery, source)
-		})},
-		{http.MethodGet, explainPath + "/instance/{name}", answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
-			return source.ExplainInstance(r.PathValue("name"))
-		})},
-		{http.MethodGet, explainPath + "/service/{name}", answer(func(_ http.ResponseWriter, r *http.Request) (any, error) {
-			return source.ExplainService(r.PathValue("name"))
-		})},
-		{http.MethodGet, openAPIPath, tellOpenAPI},
-		{http.MethodPost, planPath, answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
-			return plan(w, r, source)
-		})},
+// Pattern is the route's for http.ServeMux.
+func (r Route) Pattern() string { return r.Method + " " + r.Path }
+
+// routes are all that the socket answers. A plan is asked for there only: it reads
+// whatever key files its text names.
+func routes(source Source) []Route {
+	all := append(Reading(source), Changing(source)...)
+	return append(all, Route{http.MethodPost, planPath, answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return plan(w, r, source)
+	})})
+}
+
+// Reading are the routes that change nothing. Events may be followed for as long as
+// the request's context allows; other answers come within the server's time.
+func Reading(source Source) []Route {
+	get := func(path string, do func(r *http.Request) (any, error)) Route {
+		return Route{http.MethodGet, path, answer(func(_ http.ResponseWriter, r *http.Request) (any, error) { return do(r) })}
+	}
+	return []Route{
+		get(statusPath, func(*http.Request) (any, error) { return source.Status(), nil }),
+		get(trafficPath, func(r *http.Request) (any, error) { return source.Traffic(r.Context()) }),
+		{http.MethodGet, eventsPath, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tellEvents(w, r, source) })},
+		get(explainPath, func(r *http.Request) (any, error) { return explain(r.URL.RawQuery, source) }),
+		get(explainPath+"/instance/{name}", func(r *http.Request) (any, error) { return source.ExplainInstance(r.PathValue("name")) }),
+		get(explainPath+"/service/{name}", func(r *http.Request) (any, error) { return source.ExplainService(r.PathValue("name")) }),
+		{http.MethodGet, openAPIPath, http.HandlerFunc(tellOpenAPI)},
+	}
+}
+
+// Changing are the routes that change something. They refuse requests without a
+// caller; see WithCaller. What takes long ends with the daemon; see WithDaemon.
+func Changing(source Source) []Route {
+	return []Route{
 		verb("give-up", func(w http.ResponseWriter, r *http.Request, instance string) (any, error) {
 			return giveUp(w, r, source, instance)
 		}),
@@ -84,26 +94,26 @@ func answer(do func(w http.ResponseWriter, r *http.Request) (any, error)) http.H
 	return func(w http.ResponseWriter, r *http.Request) {
 		value, err := do(w, r)
 		if err != nil {
-			writeError(w, err)
+			WriteError(w, err)
 			return
 		}
-		writeJSON(w, http.StatusOK, value)
+		WriteJSON(w, http.StatusOK, value)
 	}
 }
 
 // verb is what changes an instance.
-func verb(name string, do func(w http.ResponseWriter, r *http.Request, instance string) (any, error)) route {
-	return route{http.MethodPost, vrrpPath + "{instance}/" + name, answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
+func verb(name string, do func(w http.ResponseWriter, r *http.Request, instance string) (any, error)) Route {
+	return Route{http.MethodPost, vrrpPath + "{instance}/" + name, called(answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		return do(w, r, r.PathValue("instance"))
-	})}
+	}))}
 }
 
 // order is what an operator wants done, by a T in the body. It takes up to limit,
 // and is carried to its end also when the client goes: half of it would be neither
 // the state before nor the one that was ordered.
-func order[T any](path string, limit time.Duration, do func(ctx context.Context, request T) (any, error)) route {
-	return route{http.MethodPost, path, answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
+func order[T any](path string, limit time.Duration, do func(ctx context.Context, request T) (any, error)) Route {
+	return Route{http.MethodPost, path, called(answer(func(w http.ResponseWriter, r *http.Request) (any, error) {
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		var request T
 		if r.ContentLength != 0 { // an empty body is an empty object
@@ -121,11 +131,15 @@ func order[T any](path string, limit time.Duration, do func(ctx context.Context,
 			return nil, &Error{CodeTimeout, fmt.Sprintf("after %v: %v", limit, err)}
 		}
 		return value, err
-	})}
+	}))}
 }
 
 // daemonKey is the context key of the context that ends with the daemon.
 type daemonKey struct{}
+
+// WithDaemon returns ctx as one that ends with the daemon: what is ordered in requests
+// whose contexts come from it is carried on until then.
+func WithDaemon(ctx context.Context) context.Context { return context.WithValue(ctx, daemonKey{}, ctx) }
 
 // lasting is ctx without the end of its request: it ends with the daemon, or after
 // limit.

@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/http"
 	"time"
-
-	"github.com/lvsd/lvsd/director"
 )
 
 const (
@@ -63,46 +61,4 @@ func decode(r *http.Request, request any) error {
 		return badRequest("body: more than one value")
 	}
 	return nil
-}
-
-// writeError answers with the error and its code.
-func writeError(w http.ResponseWriter, err error) {
-	answer, status := &Error{CodeFailed, err.Error()}, http.StatusInternalServerError
-	switch {
-	case errors.As(err, &answer):
-		status = statusOf(answer.Code)
-	case errors.Is(err, director.ErrUnknownInstance):
-		answer.Code, status = CodeUnknownInstance, http.StatusNotFound
-	case errors.Is(err, director.ErrUnknownServer):
-		answer.Code, status = CodeUnknownServer, http.StatusNotFound
-	case errors.Is(err, director.ErrUnknownService):
-		answer.Code, status = CodeUnknownService, http.StatusNotFound
-	case errors.Is(err, director.ErrUnknownNode):
-		answer.Code, status = CodeUnknownNode, http.StatusNotFound
-	case errors.Is(err, director.ErrNoTakeover):
-		answer.Code, status = CodeNoTakeover, http.StatusConflict
-	case errors.Is(err, director.ErrBadOrder):
-		answer.Code, status = CodeBadRequest, http.StatusBadRequest
-	case errors.Is(err, errors.ErrUnsupported):
-		status = http.StatusNotImplemented
-	}
-	writeJSON(w, status, errorBody{answer})
-}
-
-// statusOf is the status that a code goes with.
-func statusOf(code string) int {
-	switch code {
-	case CodeUnknownInstance, CodeUnknownServer, CodeUnknownService, CodeUnknownNode:
-		return http.StatusNotFound
-	case CodeNoTakeover, CodeRolledBack, CodeBusy, CodeNothingToConfirm:
-		return http.StatusConflict
-	case CodeNotPermitted:
-		return http.StatusForbidden
-	case CodeTimeout:
-		return http.StatusGatewayTimeout
-	case CodeFailed:
-		return http.StatusInternalServerError
-	default:
-		return http.StatusBadRequest
-	}
 }

@@ -141,8 +141,8 @@ func TestBadRequests(t *testing.T) {
 		{"two values", http.MethodPost, "mail/priority", `{"priority": 80} {}`, http.StatusBadRequest, CodeBadRequest},
 		{"too long", http.MethodPost, "mail/give-up", `{"timeout": "` + strings.Repeat("0", bodyLimit) + `1s"}`, http.StatusBadRequest, CodeBadRequest},
 		{"no timeout", http.MethodPost, "mail/give-up", `{}`, http.StatusBadRequest, CodeBadRequest},
-		{"a question, not an order", http.MethodGet, "mail/hold", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
-		{"unknown verb", http.MethodPost, "mail/explode", "", http.StatusNotFound, "404"},
+		{"a question, not an order", http.MethodGet, "mail/hold", "", http.StatusMethodNotAllowed, CodeWrongMethod},
+		{"unknown verb", http.MethodPost, "mail/explode", "", http.StatusNotFound, CodeUnknownPath},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := http.NewRequestWithContext(t.Context(), tt.method, "http://lvsd"+vrrpPath+tt.target, strings.NewReader(tt.body))

@@ -7,7 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/lvsd/lvsd/director/control"
 )
 
 // contentPolicy lets the page use its own files and nothing else: no script in the
@@ -28,16 +29,16 @@ func (s *site) guard(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
 		if !s.allows(peer(r)) {
-			writeError(w, http.StatusForbidden, codeForbidden, "this address may not look at the page")
+			refuse(w, control.CodeNotPermitted, "this address may not look at the page")
 			return
 		}
 		if !s.names.has(r.Host) && !s.keys.names(hostOf(r.Host)) {
-			writeError(w, http.StatusMisdirectedRequest, codeForbidden,
-				"the page is not known by this name: use the node's address, localhost or its host name")
+			refuse(w, control.CodeUnknownHost,
+				"the page is not known by this name: use the node's address, localhost, its host name, or one of names in [web]")
 			return
 		}
 		if err := origins.Check(r); err != nil {
-			writeError(w, http.StatusForbidden, codeForbidden, "the request comes from another site")
+			refuse(w, control.CodeNotPermitted, "the request comes from another site")
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
@@ -52,7 +53,12 @@ func (s *site) allows(address netip.Addr) bool {
 
 // peer is the address that asks; invalid if it has none.
 func peer(r *http.Request) netip.Addr {
-	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return addressOf(r.RemoteAddr)
+}
+
+// addressOf is the address of a client's address and port.
+func addressOf(text string) netip.Addr {
+	from, _ := netip.ParseAddrPort(text)
 	return from.Addr().Unmap().WithZone("")
 }
 
@@ -88,42 +94,4 @@ func hostOf(header string) string {
 		host = strings.TrimSuffix(strings.TrimPrefix(header, "["), "]")
 	}
 	return strings.ToLower(strings.TrimSuffix(host, "."))
-}
-
-// bounded is a listener that closes connections beyond a number at once.
-type bounded struct {
-	net.Listener
-	places chan struct{}
-}
-
-func newBounded(l net.Listener, limit int) *bounded {
-	return &bounded{l, make(chan struct{}, limit)}
-}
-
-// Accept waits for a connection that there is a place for.
-func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		connection, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case b.places <- struct{}{}:
-			return &placed{Conn: connection, leave: sync.OnceFunc(func() { <-b.places })}, nil
-		default:
-			_ = connection.Close()
-		}
-	}
-}
-
-// placed is a connection that has a place until it is closed.
-type placed struct {
-	net.Conn
-	leave func()
-}
-
-// Close gives the place back.
-func (p *placed) Close() error {
-	defer p.leave()
-	return p.Conn.Close()
 }

@@ -21,10 +21,16 @@ func ask(s *site, method, target, body string, change ...func(*http.Request)) *h
 	for _, f := range change {
 		f(r)
 	}
-	w := httptest.NewRecorder()
+	w := recorder{httptest.NewRecorder()}
 	s.handler().ServeHTTP(w, r)
-	return w
+	return w.ResponseRecorder
 }
+
+// recorder has deadlines, which it does not keep.
+type recorder struct{ *httptest.ResponseRecorder }
+
+func (recorder) SetReadDeadline(time.Time) error  { return nil }
+func (recorder) SetWriteDeadline(time.Time) error { return nil }
 
 func header(name, value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set(name, value) }
@@ -62,11 +68,12 @@ func TestWhoMayNotLookIsRefusedFirst(t *testing.T) {
 // TestPageIsKnownByItsNames: a name that an attacker has point to this host is none
 // of the page's.
 func TestPageIsKnownByItsNames(t *testing.T) {
-	s := newSite(config.Web{}, newScene(relays()), quietLog())
+	s := newSite(config.Web{Names: []string{"lb.example.org"}}, newScene(relays()), quietLog())
 	s.names = append(s.names, "relay1", "relay1.example.org")
 	for name, want := range map[string]int{
 		"localhost:9467": http.StatusOK, "LOCALHOST": http.StatusOK, "127.0.0.1:9467": http.StatusOK, "[::1]:9467": http.StatusOK,
 		"[2001:db8::1]": http.StatusOK, "192.0.2.1": http.StatusOK, "relay1.example.org:9467": http.StatusOK, "relay1.example.org.": http.StatusOK,
+		"lb.example.org": http.StatusOK, "LB.example.org:443": http.StatusOK,
 		"attacker.example": http.StatusMisdirectedRequest, "attacker.example:9467": http.StatusMisdirectedRequest, "": http.StatusMisdirectedRequest,
 		"127.0.0.1.attacker.example": http.StatusMisdirectedRequest, "localhost.attacker.example": http.StatusMisdirectedRequest,
 	} {
@@ -160,7 +167,7 @@ func TestForeignPagesCannotOrder(t *testing.T) {
 
 func TestBoundsOfRequests(t *testing.T) {
 	s, cookie, token := admin(t)
-	long := `{"target":{"service":"mail"},"state":"drain","reason":"` + strings.Repeat("x", bodyLimit) + `"}`
+	long := `{"target":{"service":"mail"},"state":"drain","reason":"` + strings.Repeat("x", 2*bodyLimit) + `"}`
 	if w := ask(s, "POST", "/v1/orders", long, header("Cookie", cookie), header(tokenHeader, token)); w.Code != http.StatusBadRequest {
 		t.Errorf("a long body: %d", w.Code)
 	}
@@ -187,7 +194,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newBounded(plain, 1)
+	l := &bounded{plain, &places{all: 1, each: 1}}
 	defer func() { _ = l.Close() }()
 	accepted := make(chan net.Conn, 3)
 	go func() {
@@ -223,7 +230,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if _, err := third.Read(make([]byte, 1)); err != nil {
 		t.Errorf("after one has left: %v", err)
 	}
-	if len(l.places) != 1 {
-		t.Errorf("%d places taken, want 1", len(l.places))
+	if l.places.taken != 1 {
+		t.Errorf("%d places taken, want 1", l.places.taken)
 	}
 }

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/control"
 )
 
 const (
-	// listenerLimit bounds the streams at a time.
-	listenerLimit = 64
 	// queueLimit is how many rounds a browser may be behind before its stream is
 	// ended; it begins anew then, with all as it is.
 	queueLimit = 16
@@ -47,7 +46,7 @@ func newMessage(kind string, value any) message {
 // live tells all browsers what changes. It asks the source once for all of them, and
 // not at all while there is none.
 type live struct {
-	source Source
+	source control.Source
 	log    *slog.Logger
 	// wake makes it ask before its time.
 	wake chan struct{}
@@ -73,13 +72,10 @@ func (l *live) init() {
 	l.listeners = map[*listener]struct{}{}
 }
 
-// join adds a browser; nil if there are too many.
+// join adds a browser.
 func (l *live) join() *listener {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.listeners) >= listenerLimit {
-		return nil
-	}
 	one := &listener{rounds: make(chan []message, queueLimit), fresh: true}
 	l.listeners[one] = struct{}{}
 	l.hurry()

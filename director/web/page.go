@@ -10,6 +10,8 @@ import (
 	"path"
 	"sync"
 	"time"
+
+	"github.com/lvsd/lvsd/director/control"
 )
 
 // assets are the files of the page.
@@ -43,7 +45,7 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 	kind := assetTypes[path.Ext(name)]
 	text, err := assets.ReadFile("assets/" + name)
 	if kind == "" || err != nil {
-		http.NotFound(w, r)
+		refuse(w, control.CodeUnknownPath, "there is no "+r.URL.Path)
 		return
 	}
 	w.Header().Set("Content-Type", kind)
@@ -60,7 +62,7 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	}
 	text, err := assets.ReadFile("assets/index.html")
 	if err != nil {
-		writeFailure(w, err)
+		control.WriteError(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -75,7 +77,7 @@ var signInTemplate = sync.OnceValues(func() (*template.Template, error) {
 func writeSignIn(w http.ResponseWriter, status int, message string) {
 	form, err := signInTemplate()
 	if err != nil {
-		writeFailure(w, err)
+		control.WriteError(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

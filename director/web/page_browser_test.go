@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,8 @@ func TestPage(t *testing.T) {
 		{"shows a role change", testRoleChange},
 		{"shows a server that goes down", testServerDown},
 		{"drains by the admin action", testDrain},
+		{"begins maintenance and has checks ask", testMaintenance},
+		{"explains instances and services", testExplanations},
 		{"shows nothing without credentials", testSignIn},
 		{"shows hostile names as text", testHostileNames},
 		{"is dark or light", testThemes},
@@ -120,6 +123,69 @@ func testDrain(t *testing.T, b *browser) {
 	p.press(`#panel [data-order="clear"]`)
 	p.untilText("#panel .answer", "Cleared here.")
 	p.untilText(server("192.0.2.11:25")+" .chip", "UP")
+	p.well()
+}
+
+func testMaintenance(t *testing.T, b *browser) {
+	scene := newScene(relays())
+	s := serve(t, config.Web{Admin: true, Users: map[string]config.Secret{"alice": hashOf(t, "right")}}, scene)
+	p := b.open(t, 1440, 1000, s.address)
+	signIn(p, "alice", "right")
+	p.untilText("#node-name", "relay1")
+	p.until("the button", `document.querySelector("#maintenance:not([hidden])")`)
+	p.press("#maintenance")
+	p.untilText("#panel .state", "Not in maintenance")
+	p.run(chromedp.SendKeys("#panel [name=reason]", "new kernel", chromedp.ByQuery))
+	p.press(`#panel [data-order="maintenance-on"]`)
+	p.untilText("#panel .answer", "Told: relay2.")
+	p.untilText("#panel .override", "new kernel")
+	p.untilText("#notices", "new kernel")
+	p.shot("maintenance")
+	p.press(`#panel [data-order="maintenance-off"]`)
+	p.untilText("#panel .state", "Not in maintenance")
+	scene.mu.Lock()
+	orders := slices.Clone(scene.maintained)
+	scene.mu.Unlock()
+	want := []director.MaintenanceOrder{{On: true, Reason: "new kernel", By: "web:alice@127.0.0.1"}, {By: "web:alice@127.0.0.1"}}
+	if !slices.Equal(orders, want) {
+		t.Errorf("orders %+v, want %+v", orders, want)
+	}
+	p.press("#panel .panel-head button")
+	p.press(server("192.0.2.13:25") + " .name")
+	p.press(`#panel [data-order="check"]`)
+	p.untilText("#panel .answer", "Checked: down.")
+	scene.mu.Lock()
+	defer scene.mu.Unlock()
+	if !slices.Equal(scene.checked, []string{"192.0.2.13:25 in mail"}) {
+		t.Errorf("checks asked: %v", scene.checked)
+	}
+	p.well()
+}
+
+func testExplanations(t *testing.T, b *browser) {
+	scene := newScene(relays())
+	scene.change(director.Event{Kind: director.EventInstance, Severity: "warning", Instance: "mail", Text: "instance mail is MASTER"}, func(s *director.Status) {
+		s.OverrideTrouble = "overrides.json: unexpected end"
+	})
+	p := b.open(t, 1440, 1000, serve(t, config.Web{}, scene).address)
+	p.untilText("#notices", "overrides.json: unexpected end")
+	p.untilText("#notices", "mail 192.0.2.11:25 is down there, up here")
+	var hidden bool
+	p.ask(`document.querySelector("#maintenance").hidden`, &hidden)
+	if !hidden {
+		t.Error("the page offers maintenance although nobody may order it")
+	}
+	p.press(`[data-instance="mail"] .name`)
+	p.untilText("#panel", "150 −20 haproxy since 12:03:11 = 130")
+	p.untilText("#panel", "interface uplink")
+	p.untilText("#panel", "instance mail is MASTER")
+	p.shot("instance")
+	p.press("#panel .panel-head button")
+	p.press(".total .name")
+	p.untilText("#panel", "554 5.7.1 no service here")
+	p.untilText("#panel", "instance mail is MASTER")
+	p.fits()
+	p.shot("service")
 	p.well()
 }
 

@@ -16,19 +16,25 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/control"
 )
 
 // scene is a Source whose answers a test writes. The zero time of its counters moves
 // with each question, so that graphs have something to show.
 type scene struct {
-	mu      sync.Mutex
-	status  director.Status
-	asked   int
-	orders  []director.Order
-	cleared []director.Target
-	events  []director.Event
-	changed chan struct{}
-	failure error
+	control.Source // what is not asked for here
+	mu             sync.Mutex
+	status         director.Status
+	asked          int
+	orders         []director.Order
+	cleared        []director.Target
+	// maintained are orders of maintenance, checked servers and services whose checks
+	// were to ask at once.
+	maintained []director.MaintenanceOrder
+	checked    []string
+	events     []director.Event
+	changed    chan struct{}
+	failure    error
 	// explain makes an explanation of a server; nil for a plain one.
 	explain func(server, service string) (director.Explanation, error)
 }
@@ -204,6 +210,61 @@ func (s *scene) Clear(_ context.Context, target director.Target, by string) (dir
 	return director.Spread{Override: director.Override{Target: target, Cleared: true, By: by, Node: "relay1"}, Told: []string{"relay2"}}, nil
 }
 
+// Maintenance does as the director.
+func (s *scene) Maintenance(_ context.Context, order director.MaintenanceOrder) (director.Spread, error) {
+	override := director.Override{
+		Target: director.Target{Node: "relay1"}, State: director.Drain, Reason: order.Reason, By: order.By, Node: "relay1", At: time.Now(), Cleared: !order.On,
+	}
+	s.change(director.Event{Kind: director.EventOverride, Severity: "warning", Text: "maintenance ordered by " + order.By}, func(status *director.Status) {
+		s.maintained = append(s.maintained, order)
+		status.Maintenance = nil
+		if order.On {
+			status.Maintenance = &override
+		}
+	})
+	return director.Spread{Override: override, Told: []string{"relay2"}}, nil
+}
+
+func (s *scene) CheckNow(_ context.Context, server, service string) (director.Explanation, error) {
+	s.mu.Lock()
+	s.checked = append(s.checked, server+" in "+service)
+	s.mu.Unlock()
+	if server == "" {
+		return director.Explanation{Schema: "lvsd.explain/1", Servers: []director.ServerExplanation{}}, nil
+	}
+	return s.Explain(server, service)
+}
+
+func (s *scene) ExplainInstance(name string) (director.InstanceExplanation, error) {
+	for _, i := range s.Status().Instances {
+		if i.Name == name {
+			return director.InstanceExplanation{
+				Schema: "lvsd.explain-instance/1", At: time.Now(), Instance: i,
+				Trackers: []director.TrackerStatus{{Name: "uplink", Kind: "interface", State: "up", Since: i.Since, Instances: []string{name}}},
+				Events:   s.Events(0),
+			}, nil
+		}
+	}
+	return director.InstanceExplanation{}, fmt.Errorf("%w: %q", director.ErrUnknownInstance, name)
+}
+
+func (s *scene) ExplainService(name string) (director.ServiceExplanation, error) {
+	x := director.ServiceExplanation{Schema: "lvsd.explain-service/1", At: time.Now(), Events: s.Events(0)}
+	for _, one := range s.Status().Services {
+		if one.Name != name {
+			continue
+		}
+		x.Services = append(x.Services, one)
+		for _, server := range one.RealServers {
+			x.Servers = append(x.Servers, explanationOf(one, server).Servers...)
+		}
+	}
+	if x.Services == nil {
+		return x, fmt.Errorf("%w: %q", director.ErrUnknownService, name)
+	}
+	return x, nil
+}
+
 func (s *scene) ordered() []director.Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -240,12 +301,12 @@ type served struct {
 	end     func()
 }
 
-func serve(t testing.TB, c config.Web, source Source) *served {
+func serve(t testing.TB, c config.Web, source control.Source) *served {
 	t.Helper()
 	return serveAt(t, c, source, "127.0.0.1:0")
 }
 
-func serveAt(t testing.TB, c config.Web, source Source, address string) *served {
+func serveAt(t testing.TB, c config.Web, source control.Source, address string) *served {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
 	if err != nil {

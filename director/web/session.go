@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/lvsd/lvsd/director/control"
 )
 
 const (
@@ -108,7 +110,7 @@ func (s *site) known(handle func(http.ResponseWriter, *http.Request, *session)) 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one := s.signed(r)
 		if one == nil && len(s.Users) > 0 {
-			writeError(w, http.StatusUnauthorized, codeSignIn, "sign in first")
+			refuse(w, control.CodeSignIn, "sign in first")
 			return
 		}
 		handle(w, r, one)
@@ -134,7 +136,7 @@ func (s *site) session(w http.ResponseWriter, _ *http.Request, one *session) {
 	if one != nil {
 		answer.User, answer.Token = one.user, one.token
 	}
-	writeJSON(w, http.StatusOK, answer)
+	control.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (s *site) cookieName() string {

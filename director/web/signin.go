@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/control"
 )
 
 const (
@@ -149,7 +150,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		writeError(w, http.StatusBadRequest, codeBadRequest, "the form cannot be read")
+		refuse(w, control.CodeBadRequest, "the form cannot be read")
 		return
 	}
 	from := peer(r)

@@ -12,14 +12,13 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/control"
 )
 
 const (
 	// requestTimeout bounds every exchange but a stream, so that a stuck client
 	// costs nothing.
 	requestTimeout = 10 * time.Second
-	// orderTimeout bounds an order, which waits for the other nodes.
-	orderTimeout = 30 * time.Second
 	// idleTimeout is how long a connection may wait for its next request.
 	idleTimeout = time.Minute
 	// graceful is how long requests may go on after the end; streams end at once.
@@ -27,25 +26,32 @@ const (
 	// headerLimit and bodyLimit bound a request, in bytes.
 	headerLimit = 16 << 10
 	bodyLimit   = 8 << 10
-	// connectionLimit bounds the connections at a time.
+	// connectionLimit bounds the connections at a time, connectionsEach those of one
+	// address.
 	connectionLimit = 512
+	connectionsEach = 64
+	// streamLimit and streamsEach bound the streams likewise.
+	streamLimit = 64
+	streamsEach = 16
 )
 
 // site is the page with all that is behind it.
 type site struct {
 	config.Web
-	source Source
+	source control.Source
 	log    *slog.Logger
 	// keys is nil for plain HTTP.
 	keys     *keyPair
 	names    hostNames
 	users    users
 	sessions sessions
+	streams  places
 	live     live
 }
 
-func newSite(c config.Web, source Source, log *slog.Logger) *site {
-	s := &site{Web: c, source: source, log: log, names: thisHost(), users: newUsers(c.Users)}
+func newSite(c config.Web, source control.Source, log *slog.Logger) *site {
+	s := &site{Web: c, source: source, log: log, names: append(thisHost(), c.Names...), users: newUsers(c.Users)}
+	s.streams.all, s.streams.each = streamLimit, streamsEach
 	s.live.source, s.live.log = source, log
 	return s
 }
@@ -76,7 +82,7 @@ func (s *site) serve(ctx context.Context, l net.Listener) error {
 			_ = server.Close()
 		}
 	})
-	l = newBounded(l, connectionLimit)
+	l = &bounded{l, &places{all: connectionLimit, each: connectionsEach}}
 	var err error
 	if s.keys == nil {
 		err = server.Serve(l)
@@ -101,11 +107,6 @@ func (s *site) handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.Handle("GET /v1/session", s.known(s.session))
 	mux.Handle("GET /v1/stream", s.known(s.stream))
-	mux.Handle("GET /v1/status", s.known(s.status))
-	mux.Handle("GET /v1/traffic", s.known(s.traffic))
-	mux.Handle("GET /v1/explain", s.known(s.explain))
-	mux.Handle("GET /v1/events", s.known(s.events))
-	mux.Handle("POST /v1/orders", s.known(s.order))
-	mux.Handle("POST /v1/orders/clear", s.known(s.clear))
-	return s.guard(mux)
+	s.api(mux)
+	return s.guard(control.Known(mux))
 }

@@ -12,12 +12,12 @@ const keepAlive = 15 * time.Second
 // stream tells the page what changes until the browser goes, its session ends or the
 // site does. A browser that takes nothing is left after requestTimeout.
 func (s *site) stream(w http.ResponseWriter, r *http.Request, one *session) {
-	l := s.live.join()
-	if l == nil {
-		w.Header().Set("Retry-After", "10")
-		writeError(w, http.StatusServiceUnavailable, codeBusy, "too many look at the page")
+	ctx, leave := s.follow(w, r, one)
+	if ctx == nil {
 		return
 	}
+	defer leave()
+	l := s.live.join()
 	defer s.live.leave(l)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // of a proxy
@@ -31,13 +31,7 @@ func (s *site) stream(w http.ResponseWriter, r *http.Request, one *session) {
 		}
 		return out.Flush() == nil
 	}
-	var over <-chan struct{}
-	left := sessionTime
-	if one != nil {
-		over, left = one.over, time.Until(one.until)
-	}
-	expired, alive := time.NewTimer(left), time.NewTicker(keepAlive)
-	defer expired.Stop()
+	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
 	round, open := []message{newMessage("hello", hello{build()})}, true
 	for open {
@@ -50,11 +44,7 @@ func (s *site) stream(w http.ResponseWriter, r *http.Request, one *session) {
 		case round, open = <-l.rounds:
 		case <-alive.C:
 			round = []message{message(": still here\n\n")}
-		case <-r.Context().Done():
-			return
-		case <-over:
-			return
-		case <-expired.C:
+		case <-ctx.Done():
 			return
 		}
 	}

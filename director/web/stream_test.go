@@ -152,7 +152,7 @@ func (s *served) untilListeners(t *testing.T, want int) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	s := serve(t, config.Web{}, newScene(relays()))
-	for range listenerLimit {
+	for range streamLimit {
 		listen(t, s.address, "").until("hello", has(""))
 	}
 	response, err := http.Get("http://" + s.address + "/v1/stream")

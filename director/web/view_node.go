@@ -25,20 +25,18 @@ type differences struct {
 
 // difference is what another node thinks of a server.
 type difference struct {
-	director.ServerReport
-	// HereState and HereWeight are what this node thinks.
-	HereState  string `json:"here_state"`
-	HereWeight int    `json:"here_weight"`
+	Service string `json:"service"`
+	Address string `json:"address"`
+	State   string `json:"state"`
+	Reason  string `json:"reason,omitempty"`
+	// HereState is what this node thinks.
+	HereState string `json:"here_state"`
 }
 
 func nodeMessage(status director.Status) message {
-	news := nodeNews{status, map[string]differences{}}
+	news := nodeNews{status, differencesOf(status)}
 	news.Nodes = make([]director.NodeStatus, len(status.Nodes))
-	here := serversHere(status.Services)
 	for i, node := range status.Nodes {
-		if found := compare(here, node.Servers); node.Reachable && found.Count > 0 {
-			news.Differences[node.Name] = found
-		}
 		node.Servers = nil
 		news.Nodes[i] = node
 	}
@@ -46,38 +44,19 @@ func nodeMessage(status director.Status) message {
 	return newMessage("node", news)
 }
 
-// serverName is a server of a service by name.
-type serverName struct{ service, address string }
-
-func serversHere(services []director.ServiceStatus) map[serverName]*director.RealServerStatus {
-	here := map[serverName]*director.RealServerStatus{}
-	for i := range services {
-		for j := range services[i].RealServers {
-			server := &services[i].RealServers[j]
-			here[serverName{services[i].Name, server.Address}] = server
+// differencesOf are the director's disagreements, by the other node.
+func differencesOf(status director.Status) map[string]differences {
+	all := map[string]differences{}
+	for _, d := range status.Disagreements() {
+		for _, other := range d.Others {
+			found := all[other.Node]
+			if found.Count++; len(found.Servers) < differencesShown {
+				found.Servers = append(found.Servers, difference{d.Service, d.Address, other.State, other.Reason, d.State})
+			}
+			all[other.Node] = found
 		}
 	}
-	return here
-}
-
-// compare finds what another node sees differently: whether a server is up, or its
-// weight where both have it in the kernel.
-func compare(here map[serverName]*director.RealServerStatus, there []director.ServerReport) differences {
-	found := differences{Servers: []difference{}}
-	for _, other := range there {
-		own := here[serverName{other.Service, other.Address}]
-		if own == nil {
-			continue
-		}
-		sameWeight := other.Weight == own.KernelWeight || other.Weight < 0 || own.KernelWeight < 0
-		if own.State == other.State && sameWeight {
-			continue
-		}
-		if found.Count++; len(found.Servers) < differencesShown {
-			found.Servers = append(found.Servers, difference{other, own.State, own.KernelWeight})
-		}
-	}
-	return found
+	return all
 }
 
 // keyOf is the key of a service among all.

@@ -219,15 +219,14 @@ func TestNodesThatSeeServersDifferently(t *testing.T) {
 	if status.Nodes[0].Servers == nil || status.Services == nil {
 		t.Error("the status itself was changed")
 	}
-	here := map[serverName]*director.RealServerStatus{}
-	var there []director.ServerReport
+	status = director.Status{Services: []director.ServiceStatus{{Name: "s"}}, Nodes: []director.NodeStatus{{Name: "relay2", Reachable: true}}}
 	for i := range 3 * differencesShown {
 		address := fmt.Sprint(i)
-		here[serverName{"s", address}] = &director.RealServerStatus{State: "up", KernelWeight: 5}
-		there = append(there, director.ServerReport{Service: "s", Address: address, State: "up", Weight: 4})
+		status.Services[0].RealServers = append(status.Services[0].RealServers, director.RealServerStatus{Address: address, State: "up", KernelWeight: 5})
+		status.Nodes[0].Servers = append(status.Nodes[0].Servers, director.ServerReport{Service: "s", Address: address, State: "down"})
 	}
-	there = append(there, director.ServerReport{Service: "s", Address: "0", State: "up", Weight: -1}, director.ServerReport{Service: "none", State: "down"})
-	if found := compare(here, there); found.Count != 3*differencesShown || len(found.Servers) != differencesShown {
+	found := differencesOf(status)["relay2"]
+	if found.Count != 3*differencesShown || len(found.Servers) != differencesShown {
 		t.Errorf("%d differences, %d of them shown", found.Count, len(found.Servers))
 	}
 }

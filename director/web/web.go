@@ -1,6 +1,7 @@
 // Package web is the page for browsers: one embedded page without anything from
-// elsewhere, live by server-sent events. It must not decide anything: it shows what
-// the director tells, and hands on what an operator orders.
+// elsewhere, live by server-sent events, and the API of the control socket beside it,
+// for who may look and who may change something. It must not decide anything: it shows
+// what the director tells, and hands on what an operator orders.
 package web
 
 import (
@@ -10,23 +11,13 @@ import (
 	"net"
 
 	"github.com/lvsd/lvsd/config"
-	"github.com/lvsd/lvsd/director"
+	"github.com/lvsd/lvsd/director/control"
 )
 
-// Source is what the page shows.
-type Source interface {
-	Status() director.Status
-	Traffic(ctx context.Context) (director.Traffic, error)
-	Explain(server, service string) (director.Explanation, error)
-	Events(after uint64) []director.Event
-	FollowEvents(ctx context.Context, after uint64, deliver func([]director.Event) error) error
-	Order(ctx context.Context, order director.Order) (director.Spread, error)
-	Clear(ctx context.Context, target director.Target, by string) (director.Spread, error)
-}
-
 // Serve answers on c.Listen until ctx ends. The error is that it cannot listen, or
-// cannot read its certificate.
-func Serve(ctx context.Context, c config.Web, source Source, log *slog.Logger) error {
+// cannot read its certificate. What takes long is carried on after ctx, until the daemon
+// ends; see control.WithDaemon.
+func Serve(ctx context.Context, c config.Web, source control.Source, log *slog.Logger) error {
 	if !c.Listen.IsValid() {
 		<-ctx.Done()
 		return nil

@@ -3,7 +3,7 @@
 import { $, show } from "./dom.js";
 import * as events from "./events.js";
 import { model, takeEvents, takeServices, takeTraffic } from "./model.js";
-import { drawNode } from "./node.js";
+import * as node from "./node.js";
 import * as panel from "./panel.js";
 import * as services from "./services.js";
 import { follow, showState } from "./stream.js";
@@ -13,7 +13,8 @@ let session = { admin: false };
 const handlers = {
   node(news) {
     model.node = news;
-    drawNode();
+    node.drawNode();
+    panel.nodeChanged();
   },
   services(news) {
     const keys = takeServices(news);
@@ -60,6 +61,7 @@ async function whoLooks() {
   session = await answer.json();
   $("user").textContent = session.user ?? "";
   show($("sign-out"), Boolean(session.user));
+  show($("maintenance"), session.admin);
 }
 
 // The columns' names stay below the bar, which is as high as its text needs.
@@ -70,6 +72,8 @@ new ResizeObserver(([bar]) => {
 theme();
 events.begin();
 panel.begin();
+node.begin((name) => panel.openInstance(name));
+$("maintenance").addEventListener("click", () => panel.openNode(session));
 services.begin((key, address) => panel.open(key, address, session));
 whoLooks().catch(() => {}); // the stream begins anew and says so
 follow(handlers, (state) => {
@@ -78,6 +82,6 @@ follow(handlers, (state) => {
 });
 // Durations grow although nothing changes.
 setInterval(() => {
-  drawNode();
+  node.drawNode();
   services.drawTraffic();
 }, 1000);

@@ -1,8 +1,15 @@
 // The node, its VRRP instances and the other nodes.
 
-import { $, h, replace, show } from "./dom.js";
-import { clock, nanos, now, plural, since, span, time, weight } from "./format.js";
+import { $, h, replace, show, write } from "./dom.js";
+import { clock, nanos, now, plural, since, span, time } from "./format.js";
 import { model } from "./model.js";
+
+let openInstance = () => {};
+
+// begin tells what opens an instance.
+export function begin(open) {
+  openInstance = open;
+}
 
 // drawNode draws all but services and events.
 export function drawNode() {
@@ -40,7 +47,11 @@ function noticesOf(n) {
   if (!n.reload.ok && n.reload.error) add("error", "Reload", n.reload.error);
   if (n.reconcile?.error) add("error", "Kernel", n.reconcile.error);
   if (model.trafficError) add("warning", "Counters", model.trafficError);
+  if (n.override_trouble) add("error", "Orders", `not known what was ordered before the start; servers that had weight 0 are drained: ${n.override_trouble}`);
   if (n.maintenance) add("warning", "Maintenance", override(n.maintenance));
+  for (const [name, d] of Object.entries(n.differences ?? {}).sort()) {
+    add("warning", name, `sees ${plural(d.count, "server")} differently: ${opinion(d.servers[0])}${d.count > 1 ? ", and others below" : ""}`);
+  }
   for (const c of n.check_notices ?? []) add("warning", `Checks ${c.kind}`, `${c.reason} (since ${clock(c.since)})`);
   for (const c of n.conflicts ?? []) {
     if (!c.ended) add("error", "Address conflict", `${c.mac} on ${c.interface} has ${c.vip} as well, last heard ${clock(c.last)}, ${plural(c.count, "time")}`);
@@ -67,16 +78,17 @@ const cell = (label, ...children) => h("td", { "data-label": label }, ...childre
 export const chip = (state, text) => h("span", { class: `chip ${state}` }, text ?? state);
 
 // instanceStates are colours: MASTER and BACKUP are both well.
-const instanceStates = { master: "up", backup: "standby", fault: "down", initialize: "unknown" };
+export const instanceStates = { master: "up", backup: "standby", fault: "down", initialize: "unknown" };
 
 function drawInstances(n) {
   // Adverts come all the time, and are no news.
   const data = (n.instances ?? []).map((i) => ({ ...i, adverts_sent: 0, adverts_received: 0, adverts_discarded: 0,
-    peers: (i.peers ?? []).map((p) => ({ ...p, adverts: 0, last: 0, heard: heard(p) })), age: since(i.since) }));
+    peers: (i.peers ?? []).map((p) => ({ ...p, adverts: 0, last: 0, heard: heard(p) })) }));
   replace($("instances"), data, () => data.length === 0 ? h("p", { class: "dim" }, "No VRRP instance is configured.") :
     h("table", { class: "plain instances" }, h("caption", { class: "unseen" }, "VRRP instances of this node"),
       head("Instance", "State", "Since", "Reason", "Priority", "VIPs", "Peers"),
       h("tbody", {}, data.map(instanceRow))));
+  for (const age of $("instances").querySelectorAll(".age")) write(age, since(age.dataset.since));
 }
 
 const heard = (p) => (now() - time(p.last) > 10000 ? `last heard ${clock(p.last)}` : "heard now");
@@ -85,9 +97,9 @@ function instanceRow(i) {
   const state = h("td", { "data-label": "State" }, chip(instanceStates[i.state] ?? "unknown", i.state.toUpperCase()),
     i.held && h("small", {}, " held"), i.yielded && h("small", {}, " yielded"), i.settling && h("small", {}, " settling"));
   return h("tr", { class: `instance ${i.state}`, "data-instance": i.name },
-    h("th", { scope: "row" }, i.name, h("small", {}, `VRID ${i.vrid} · v${i.version} · ${i.interface}${i.group ? ` · group ${i.group}` : ""}`)),
+    h("th", { scope: "row" }, h("button", { type: "button", class: "name", onclick: () => openInstance(i.name) }, i.name), h("small", {}, `VRID ${i.vrid} · v${i.version} · ${i.interface}${i.group ? ` · group ${i.group}` : ""}`)),
     state,
-    cell("Since", h("span", { title: clock(i.since) }, i.age)),
+    cell("Since", h("span", { class: "age", title: clock(i.since), "data-since": i.since })),
     cell("Reason", i.reason, i.waiting && h("small", {}, i.waiting), i.master && h("small", {}, `MASTER is ${i.master}${i.master_priority ? `, priority ${i.master_priority}` : ""}`)),
     cell("Priority", h("span", { class: "number" }, i.priority), i.priority_explanation !== String(i.priority) && h("small", {}, i.priority_explanation)),
     cell("VIPs", h("ul", { class: "lines" }, i.vips.map((v) => h("li", {}, h("code", {}, v.address), " ", v.held ? h("small", {}, "held") : v.redirected ? h("small", {}, "redirected") : "")))),
@@ -117,9 +129,10 @@ function nodeRow(x) {
     cell("Sees differently", x.differs ? differences(x.differs) : h("span", { class: "dim" }, x.reachable ? "nothing" : "–")));
 }
 
+const opinion = (x) => `${x.service} ${x.address} is ${x.state} there, ${x.here_state} here`;
+
 function differences(d) {
   return h("details", {}, h("summary", { class: "warn" }, plural(d.count, "server")),
-    h("ul", { class: "lines" }, d.servers.map((x) => h("li", {}, `${x.service} ${x.address}: ${x.state} there, ${x.here_state} here`,
-      x.weight !== x.here_weight && ` (weight ${weight(x.weight)} there, ${weight(x.here_weight)} here)`, x.reason && h("small", {}, x.reason))),
+    h("ul", { class: "lines" }, d.servers.map((x) => h("li", {}, opinion(x), x.reason && h("small", {}, x.reason))),
     d.count > d.servers.length && h("li", {}, `and ${d.count - d.servers.length} more`)));
 }

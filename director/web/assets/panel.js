@@ -1,28 +1,39 @@
-// One server or service in full: why it stands as it does, and what may be ordered.
+// One server, service or instance in full: why it stands as it does, and what may be
+// ordered.
 
 import { $, h, replace } from "./dom.js";
 import { amount, clock, nanos, plural, since, time, weight } from "./format.js";
 import { bars } from "./graph.js";
 import { model, stateOf } from "./model.js";
-import { chip, override } from "./node.js";
-import { orderForm } from "./orders.js";
+import { chip, instanceStates, override } from "./node.js";
+import { maintenanceForm, orderForm } from "./orders.js";
 
-let shown = null; // what the panel is about: key, address and its parts
+let shown = null; // what the panel is about, what draws it, and its parts
 let refreshing = 0;
 
 // open shows a server, or with an empty address the service of the key.
 export function open(key, address, session) {
   const known = model.services.get(key);
   if (!known) return;
-  const title = h("h2", { id: "panel-title" }, address || known.service.name);
-  const sub = h("p", { class: "dim" }, address ? `in ${known.service.name}, ${known.service.service}` : known.service.service);
-  const close = h("button", { type: "button", class: "quiet", onclick: () => $("panel").close() }, "Close");
-  const state = h("div", { class: "state" }), body = h("div", { class: "explained" });
   const target = { service: known.service.name, ...(address ? { server: address } : {}) };
   const sorry = address && !known.servers.has(address);
-  shown = { key, address, state, body };
-  $("panel").replaceChildren(h("div", { class: "panel-head" }, h("div", {}, title, sub), close), state,
-    ...(session.admin && !sorry ? [orderForm(target, session)] : []), body);
+  const draw = address ? drawServer : drawService;
+  show({ key, address, draw }, address || known.service.name, address ? `in ${known.service.name}, ${known.service.service}` : known.service.service,
+    session.admin && !sorry && orderForm(target, session, refresh));
+}
+
+// openInstance shows a VRRP instance.
+export const openInstance = (name) => show({ name, draw: drawInstance }, name, "VRRP instance", null);
+
+// openNode shows this node, with what may be ordered of it.
+export const openNode = (session) => show({ draw: drawMaintenance }, model.node?.router_id ?? "lvsd", "this node", session.admin && maintenanceForm(session));
+
+function show(about, title, sub, form) {
+  const close = h("button", { type: "button", class: "quiet", onclick: () => $("panel").close() }, "Close");
+  shown = { ...about, state: h("div", { class: "state" }), body: h("div", { class: "explained" }) };
+  $("panel").replaceChildren(h("div", { class: "panel-head" },
+    h("div", {}, h("h2", { id: "panel-title" }, title), h("p", { class: "dim" }, sub)), close),
+    shown.state, ...(form ? [form] : []), shown.body);
   $("panel").showModal();
   refresh();
 }
@@ -39,23 +50,36 @@ export function changed(keys) {
   if (shown && keys.includes(shown.key)) refresh();
 }
 
-async function refresh() {
-  if (!shown) return;
-  const about = shown, round = ++refreshing;
-  const known = model.services.get(about.key);
-  if (!known) return;
-  drawState(about, known);
-  if (!about.address) return drawService(about, known);
-  const query = new URLSearchParams({ server: about.address, service: known.service.name });
+// nodeChanged draws the panel anew where it is about the node.
+export function nodeChanged() {
+  if (shown?.draw === drawMaintenance) refresh();
+}
+
+function refresh() {
+  shown?.draw(shown);
+}
+
+// explain asks why something stands as it does, and has that drawn unless the panel is
+// about something else by then.
+async function explain(about, path, draw) {
+  const round = ++refreshing;
   try {
-    const answer = await fetch(`/v1/explain?${query}`);
+    const answer = await fetch(path);
     const explained = await answer.json();
     if (shown !== about || round !== refreshing) return;
     if (!answer.ok) throw new Error(explained.error.message);
-    replace(about.body, explained.servers, () => explained.servers.map(server));
+    draw(explained);
   } catch (error) {
     if (shown === about) replace(about.body, String(error), () => h("p", { class: "dim" }, error.message));
   }
+}
+
+function drawServer(about) {
+  const known = model.services.get(about.key);
+  if (!known) return;
+  drawState(about, known);
+  const query = new URLSearchParams({ server: about.address, service: known.service.name });
+  explain(about, `/v1/explain?${query}`, (x) => replace(about.body, x.servers, () => x.servers.map(server)));
 }
 
 function drawState(about, known) {
@@ -70,14 +94,65 @@ function drawState(about, known) {
   ]);
 }
 
-function drawService(about, known) {
+function drawService(about) {
+  const known = model.services.get(about.key);
+  if (!known) return;
+  drawState(about, known);
   const { service } = known;
-  replace(about.body, [service, known.addresses], () => [pairs([
-    ["Scheduler", service.scheduler], ["Forwarding", service.forwarding],
-    ["Quorum", `${service.quorum.up} up of ${service.quorum.needed} needed, since ${clock(service.quorum.since)}`],
-    ["Servers", `${service.servers_up} of ${known.addresses.length} up`],
-    ["Sorry server", service.sorry_server && `${service.sorry_server}, ${service.sorry_server_in_use ? "in use" : "not in use"}`],
-  ])]);
+  explain(about, `/v1/explain/service/${encodeURIComponent(service.name)}`, (x) =>
+    replace(about.body, [service, known.addresses, x.servers.map(verdict), x.events], () => [pairs([
+      ["Scheduler", service.scheduler], ["Forwarding", service.forwarding],
+      ["Quorum", `${service.quorum.up} up of ${service.quorum.needed} needed, since ${clock(service.quorum.since)}`],
+      ["Servers", `${service.servers_up} of ${known.addresses.length} up`],
+      ["Sorry server", service.sorry_server && `${service.sorry_server}, ${service.sorry_server_in_use ? "in use" : "not in use"}`],
+    ]), table("Its servers", ["Server", "Health", "Decided by", "Weight"], x.servers.map((one) => {
+      const [address, state, because, now] = verdict(one);
+      return [address, chip(state, state.toUpperCase()), because, now];
+    })), events(x.events)]));
+}
+
+// verdict is what is told of a server among all of its service.
+function verdict(x) {
+  const decides = x.checks[x.because] ?? x.checks[0];
+  return [x.address, x.state, decides ? `${decides.kind} ${decides.code ?? ""} ${decides.reason ?? ""}` : "no check", x.weight.now];
+}
+
+function drawInstance(about) {
+  const path = `/v1/explain/instance/${encodeURIComponent(about.name)}`;
+  explain(about, path, ({ instance: i, group, trackers, events: last }) => {
+    replace(about.state, [i.state, i.reason, i.since], () => h("p", {}, chip(instanceStates[i.state] ?? "unknown", i.state.toUpperCase()), ` ${i.reason}, since ${clock(i.since)}`));
+    replace(about.body, [i.priority_explanation, i.base_priority, i.held, i.yielded, i.settling, i.waiting, i.master, i.faults, i.peers?.length, group, trackers, last], () => [pairs([
+      ["Priority", i.priority_explanation],
+      ["MASTER", i.master && `${i.master}${i.master_priority ? `, priority ${i.master_priority}` : ""}`],
+      ["Waits for", i.waiting],
+      ["Held", i.held && "not to be MASTER until it is released"],
+      ["Yielded", i.yielded && "it gave up, and leaves its successor in peace"],
+      ["Settling", i.settling && "it only listens yet"],
+      ["Faults", (i.faults ?? []).join("; ")],
+      ["Group", group && `${group.name} is ${group.state.toUpperCase()} since ${clock(group.since)}: ${group.instances.join(", ")}`],
+    ]), trackers.length > 0 && table("What it depends on", ["Tracker", "State", "Since", "Reason"],
+      trackers.map((t) => [`${t.kind} ${t.name}`, chip(t.state, t.state.toUpperCase()), clock(t.since), t.reason ?? ""])), events(last)]);
+  });
+}
+
+function drawMaintenance(about) {
+  const on = model.node?.maintenance;
+  replace(about.state, [on ?? null], () => on ? [h("p", {}, chip("drain", "MAINTENANCE")), h("p", { class: "override" }, h("b", {}, "Ordered: "), override(on))] :
+    h("p", {}, "Not in maintenance."));
+  replace(about.body, 0, () => h("p", { class: "dim" },
+    "Maintenance drains this node's real servers on every node, leaves its instances to other nodes, and holds them BACKUP until it ends. Without another node that takes over, nothing is changed."));
+}
+
+// table is one of texts and elements.
+function table(caption, names, rows) {
+  return h("div", { class: "scroll" }, h("table", { class: "plain tight" }, h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, names.map((n) => h("th", { scope: "col" }, n)))),
+    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((c) => h("td", {}, c)))))));
+}
+
+// events are the last ones of a subject, the newest first.
+function events(all) {
+  return all.length > 0 && table("Its last events", ["Time", "Severity", "What"], all.toReversed().map((e) => [clock(e.at), e.severity, e.text]));
 }
 
 const pairs = (all) => h("dl", { class: "pairs" }, all.filter(([, value]) => value !== undefined && value !== null && value !== false && value !== "")
