@@ -255,7 +255,9 @@ func TestLostInterfaceIsAFailedReload(t *testing.T) {
 		moved.VRRP[0].Interface = "eth9"
 		n.refuse(func(Op) bool { return true })
 		n.goOver(moved)
+		synctest.Wait() // it could not be carried out
 		n.kernel.setAbsent("eth9")
+		synctest.Wait() // the instance knows
 		n.refuse(nil)
 		if err := n.settleWithin(30 * time.Second); err == nil || !strings.Contains(err.Error(), `"relay"`) {
 			t.Errorf("an instance on an interface that went: %v", err)

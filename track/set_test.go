@@ -68,7 +68,7 @@ func TestRiseAndFall(t *testing.T) {
 
 func TestUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, scriptSpec("stays"), scriptSpec("differs"), scriptSpec("goes")).scripted(always(true))
+		r := newRig(t, scriptSpec("stays"), scriptSpec("differs"), scriptSpec("goes")).scripted(within(time.Second))
 		r.run()
 		r.after(7 * time.Second)
 		before := r.All()["stays"]

@@ -67,7 +67,8 @@ type listener struct {
 	seen  uint64
 }
 
-func (l *live) init() {
+func (l *live) init(source control.Source, log *slog.Logger) {
+	l.source, l.log = source, log
 	l.wake = make(chan struct{}, 1)
 	l.listeners = map[*listener]struct{}{}
 }

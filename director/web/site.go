@@ -52,7 +52,7 @@ type site struct {
 func newSite(c config.Web, source control.Source, log *slog.Logger) *site {
 	s := &site{Web: c, source: source, log: log, names: append(thisHost(), c.Names...), users: newUsers(c.Users)}
 	s.streams.all, s.streams.each = streamLimit, streamsEach
-	s.live.source, s.live.log = source, log
+	s.live.init(source, log)
 	return s
 }
 
@@ -62,7 +62,6 @@ func (s *site) serve(ctx context.Context, l net.Listener) error {
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer cancel()
-	s.live.init()
 	working.Go(func() { s.live.run(ctx) })
 	server := &http.Server{
 		Handler:           s.handler(),

@@ -251,8 +251,8 @@ func TestStuckBrowserIsLeft(t *testing.T) {
 
 func TestSlowListenerIsDropped(t *testing.T) {
 	scene := newScene(relays())
-	l := live{source: scene, log: quietLog()}
-	l.init()
+	var l live
+	l.init(scene, quietLog())
 	one := l.join()
 	view := newView()
 	for i := range queueLimit + 1 {
