@@ -77,7 +77,7 @@ func (d *Director) refuse(i *instance, vip netif.Address, err error, now time.Ti
 	if r.tries < refusedTries || now.Sub(r.since) < refusedTime {
 		return
 	}
-	if d.isSettling() && d.settling.worked.Has(i.config.Router.Name) {
+	if d.isSettling() && d.settling.atStake.Has(i.config.Router.Name) {
 		// A new file brought it: the one before is gone back to, and mastership kept.
 		d.resolve(fmt.Errorf("instance %q: %s cannot be added: %w", i.config.Router.Name, vip.Addr, err))
 		d.forgive(i)

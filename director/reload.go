@@ -65,12 +65,13 @@ func (d *Director) apply(background context.Context, request reloadRequest) {
 		request.done <- err
 		return
 	}
-	d.settleAnew(worked, request.cause != nil)
+	atStake := d.atStake(request.config, worked)
+	d.settleAnew(atStake, request.cause != nil)
 	err := d.replace(background, request.config)
 	if err != nil && request.cause == nil {
 		own := *before
 		d.resolve(err)
-		d.settleAnew(worked, true)
+		d.settleAnew(atStake, true)
 		err = errors.Join(err, d.replace(background, &own))
 	}
 	d.noteReload(err, request.cause)

@@ -18,8 +18,9 @@ var errSuperseded = errors.New("another configuration has taken its place")
 
 // reloadWait is a reload until the kernel is as the new configuration says.
 type reloadWait struct {
-	// worked are the instances that took part in the election before.
-	worked Set[string]
+	// atStake are the instances that took part in the election before, and of which
+	// the configuration changes what may end that.
+	atStake Set[string]
 	// back tells that the configuration is the one before another.
 	back bool
 	// resolved is closed when it is known how it ended, in err. Until then err is
@@ -29,8 +30,8 @@ type reloadWait struct {
 }
 
 // Settle waits until the kernel is as the configuration of the last Reload says: all
-// of it has been carried out, and no instance that worked before is in FAULT for its
-// interface or its VIPs. The error says what could not be done: at once if it cannot
+// of it has been carried out, and no instance that worked before is in FAULT because it
+// has another interface or other VIPs now. The error says what could not be done: at once if it cannot
 // become better, or when ctx ends.
 func (d *Director) Settle(ctx context.Context) error {
 	d.mu.Lock()
@@ -52,14 +53,13 @@ func (d *Director) Settle(ctx context.Context) error {
 	return fmt.Errorf("the kernel is not as the file says yet: %w", context.Cause(ctx))
 }
 
-// settleAnew begins to wait for the configuration that is applied now. Worked are the
-// instances that took part in the election before; back is that another configuration
-// is gone back from.
-func (d *Director) settleAnew(worked Set[string], back bool) {
+// settleAnew begins to wait for the configuration that is applied now. Back is that
+// another configuration is gone back from.
+func (d *Director) settleAnew(atStake Set[string], back bool) {
 	d.resolve(errSuperseded)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.settling = &reloadWait{worked: worked, back: back, resolved: make(chan struct{})}
+	d.settling = &reloadWait{atStake: atStake, back: back, resolved: make(chan struct{})}
 }
 
 // isSettling reports whether a reload still waits. It is for the loop.
@@ -102,7 +102,7 @@ func (d *Director) judgeReload(err error) {
 		d.mu.Unlock()
 		return
 	}
-	faulty, waits := d.standingOf(s.worked)
+	faulty, waits := d.standingOf(s.atStake)
 	switch {
 	case faulty != nil:
 		d.resolve(faulty)
@@ -175,6 +175,21 @@ func interfacesOf(v config.VRRP) Set[string] {
 	names.Add(v.Interface)
 	for _, vip := range v.VIPs {
 		names.Add(vip.Interface)
+	}
+	return names
+}
+
+// atStake are those of the working instances that c gives another interface, VRID or
+// other VIPs. What befalls the others meanwhile is not its doing.
+func (d *Director) atStake(c *config.Config, worked Set[string]) Set[string] {
+	names := Set[string]{}
+	for _, i := range d.currentInstances() {
+		for _, next := range c.VRRP {
+			if name := next.Router.Name; name == i.config.Router.Name && worked.Has(name) &&
+				(!sameRouter(i.config, next) || !slices.Equal(i.config.VIPs, next.VIPs)) {
+				names.Add(name)
+			}
+		}
 	}
 	return names
 }

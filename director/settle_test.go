@@ -244,6 +244,28 @@ func TestReloadWhileALinkIsDown(t *testing.T) {
 	})
 }
 
+// TestLinkLostDuringAReload: a cable that is pulled just then is not the reload's doing.
+func TestLinkLostDuringAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		next := newNode(t, n.lan, 1).config
+		next.VRRP[0].Router.Preempt = !next.VRRP[0].Router.Preempt
+		next.Services[0].RealServers[0].Weight = 7
+		n.refuse(func(Op) bool { return true })
+		n.goOver(next)
+		synctest.Wait() // it could not be carried out
+		n.kernel.setLink("eth0", false)
+		synctest.Wait() // the instance knows
+		n.refuse(nil)
+		if err := n.settleWithin(30 * time.Second); err != nil {
+			t.Errorf("a link that went meanwhile: %v", err)
+		}
+		n.stop(context.Canceled)
+	})
+}
+
 // TestLostInterfaceIsAFailedReload: an instance that worked must not be in FAULT when
 // the reload has settled.
 func TestLostInterfaceIsAFailedReload(t *testing.T) {
