@@ -278,6 +278,34 @@ func TestDriftIsRepaired(t *testing.T) {
 	})
 }
 
+// TestVIPOfARenamedInterfaceGoes: an interface that gets another name before lvsd could
+// take the VIP from it keeps the VIP, and this node would answer for it for ever.
+func TestVIPOfARenamedInterfaceGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, vrrptest.New(), 1)
+		n.start()
+		advance(5 * time.Second)
+		renamed := relayVIP
+		renamed.Interface = "eth9"
+		n.kernel.change(func(s State) {
+			delete(s.VIPs, relayVIP)
+			s.VIPs.Add(renamed)
+		})
+		n.kernel.setAbsent("eth0")
+		advance(5 * time.Second)
+		if n.kernel.now().holds(relayVIP.Addr) {
+			t.Errorf("the VIP is still there: %v", n.director.Status().Foreign)
+		}
+		// What somebody puts there later is not lvsd's.
+		n.kernel.change(func(s State) { s.VIPs.Add(renamed) })
+		advance(5 * time.Second)
+		if !n.kernel.now().holds(relayVIP.Addr) {
+			t.Error("lvsd took an address that is somebody else's")
+		}
+		n.stop(context.Canceled)
+	})
+}
+
 func TestForeignStateIsLeftAloneAndReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, vrrptest.New(), 1)

@@ -43,6 +43,9 @@ func (d *Director) reconcile(ctx context.Context, complete, stopping bool) error
 		d.observe(func(o *observation) { o.at, o.err = time.Now(), err })
 		return err
 	}
+	if renamed := d.view.renamed(snapshot, owned); len(renamed) > 0 {
+		owned, complete = d.ownToo(renamed), true
+	}
 	differ := d.see(snapshot, owned)
 	touched := d.takeVerdicts()
 	var p pass
@@ -237,6 +240,15 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// ownToo adds addresses to what this node owns, until all is as planned.
+func (d *Director) ownToo(addresses Set[netif.Address]) Owned {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.own(merged(d.owned, Owned{VIPs: addresses}))
+	d.status.settled = nil
+	return d.owned
 }
 
 // settled drops what a complete reconciliation has made obsolete: ownership of

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/ipvs"
+	"github.com/lvsd/lvsd/director/netif"
 )
 
 // view is what the loop knows of the kernel. Only the loop changes it, with
@@ -104,6 +105,33 @@ func (s Service) is(e *ipvs.ServiceEntry) bool {
 		}
 	}
 	return true
+}
+
+// renamed are the VIPs that lvsd had put on an interface and that a reading has on
+// another one, where they were not before: the interface has another name now, and
+// they are lvsd's own still.
+func (v *view) renamed(s Snapshot, owned Owned) Set[netif.Address] {
+	before, now := addressesOf(v.snapshot), addressesOf(s)
+	renamed := Set[netif.Address]{}
+	for vip := range v.have.VIPs {
+		if now.Has(vip.Address) {
+			continue
+		}
+		for address := range now {
+			if address.Addr == vip.Addr && address.Bits == vip.Bits && !before.Has(address) && !owned.VIPs.Has(address) {
+				renamed.Add(address)
+			}
+		}
+	}
+	return renamed
+}
+
+func addressesOf(s Snapshot) Set[netif.Address] {
+	all := make(Set[netif.Address], len(s.Addresses))
+	for _, address := range s.Addresses {
+		all.Add(address.Address)
+	}
+	return all
 }
 
 // only is the State with no other services than these.
