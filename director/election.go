@@ -105,7 +105,7 @@ func (d *Director) judge(i *instance, seen *links, now time.Time) time.Time {
 			"from", was.Priority, "to", is.Priority, "sum", is.Explanation)
 	}
 	if was.Waiting != "" && is.Waiting == "" {
-		d.signal() // it may start
+		nudge(d.wake) // it may start
 	}
 	return due
 }

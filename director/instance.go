@@ -194,7 +194,7 @@ func (d *Director) roleChanged(t vrrp.Transition) {
 		d.desist(i)
 	}
 	d.mu.Unlock()
-	d.signal()
+	nudge(d.wake) // the kernel is as it was
 }
 
 // desistLost is desist for every instance whose role changed while it was looked
