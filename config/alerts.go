@@ -58,32 +58,13 @@ func readMail(t *table) MailAlert {
 	to, _ := readList(t, "to", mailAddress(), "required")
 	checkDistinct(t, to)
 	a.To = plain(to)
-	a.readLogin(t)
+	user, password := readLogin(t, "user", label(), "there is a password too")
+	a.User, a.Password = user, Secret(password)
 	if a.TLS == tlsNone && a.User != "" && !server.addr.IsLoopback() && server.host != "localhost" {
 		t.fail(t.at("tls"), "the password would cross the network in clear, expected %q or %q", tlsStart, tlsWhole)
 	}
 	a.Events, a.Digest, a.PerHour = readPace(t, 10*time.Second, 30)
 	return a
-}
-
-// readLogin reads what AUTH needs.
-func (a *MailAlert) readLogin(t *table) {
-	user := read(t, "user", label())
-	inline := read(t, "password", plainSecret())
-	file := read(t, "password_file", filePath())
-	a.User = user.optional()
-	a.Password = Secret(inline.orElse("", "required with user, or password_file"))
-	path := file.orElse("", "required with user, or password")
-	switch given := inline.set || file.set; {
-	case inline.set && file.set:
-		t.failKey(t.at("password_file"), "there is a password too, expected either password or password_file")
-	case user.set && !given:
-		t.missing("password", inline.kind.expected+", or password_file")
-	case given && !user.set:
-		t.missing("user", "the name that the password is for")
-	case path != "" && t.node == t.loading:
-		a.Password = Secret(readPasswordFile(t, path))
-	}
 }
 
 // readWebhook reads [[alerts.webhook]].

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -40,9 +42,17 @@ func (c *Cache) Parse(name string, data []byte, node string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(data)
-	cfg.Hash = hex.EncodeToString(sum[:8])
-	return cfg, nil
+	cfg.Hash, err = HashOf(bytes.NewReader(data))
+	return cfg, err
+}
+
+// HashOf is the Hash of a configuration with this text.
+func HashOf(text io.Reader) (string, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, text); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
 // config is the document's. The cache stays as it is where that has problems.

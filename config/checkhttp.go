@@ -16,7 +16,7 @@ func readHTTP(t *table, secure bool) probe.HTTP {
 		Requests: readRequests(t),
 		Follow:   read(t, "follow", kinds.follow).or(0),
 	}
-	h.Username, h.Password = readLogin(t)
+	h.Username, h.Password = readLogin(t, "username", kinds.username, "the check has a password too")
 	if secure {
 		h.TLS = readTLS(t)
 	}

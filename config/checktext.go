@@ -21,7 +21,7 @@ func readSMTP(t *table) probe.SMTP {
 		Mail:      readCodes(t, "mail_code", "", "[250]"),
 		Recipient: readCodes(t, "rcpt_code", "", `["250-251"]`),
 	}
-	k.Username, k.Password = readLogin(t)
+	k.Username, k.Password = readLogin(t, "username", kinds.username, "the check has a password too")
 	k.TLS = readTLSIf(t, k.Security != probe.Plain, `security = "starttls" or "tls"`)
 	if !t.has("rcpt_to") {
 		for _, key := range []string{"mail_from", "mail_code", "rcpt_code"} {

@@ -68,22 +68,22 @@ func readSecurity(t *table) probe.Security {
 	return probe.Plain
 }
 
-// readLogin reads username and password, which stands here or in a file of its
-// own.
-func readLogin(t *table) (username, password string) {
-	name := read(t, "username", kinds.username)
+// readLogin reads a user's name, by the key for it, and his password, which stands here
+// or in a file of its own. Both is what to say where it stands in both.
+func readLogin(t *table, key string, user kind[string], both string) (username, password string) {
+	name := read(t, key, user)
 	inline := read(t, "password", kinds.secret)
 	file := read(t, "password_file", kinds.file)
 	username = name.orElse("", "none")
-	password = inline.orElse("", "required with username, or password_file")
-	path := file.orElse("", "required with username, or password")
+	password = inline.orElse("", "required with "+key+", or password_file")
+	path := file.orElse("", "required with "+key+", or password")
 	switch given := inline.set || file.set; {
 	case inline.set && file.set:
-		t.failKey(t.at("password_file"), "the check has a password too, expected either password or password_file")
+		t.failKey(t.at("password_file"), "%s, expected either password or password_file", both)
 	case name.set && !given:
 		t.missing("password", inline.kind.expected+", or password_file")
 	case given && !name.set:
-		t.missing("username", "the name that the password is for")
+		t.missing(key, "the name that the password is for")
 	case path != "" && t.node == t.loading:
 		password = readPasswordFile(t, path)
 	case path != "":

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -45,16 +46,29 @@ type Metrics struct {
 	Listen netip.AddrPort
 	// KeepalivedNames adds metrics by the names of keepalived's exporters.
 	KeepalivedNames bool
-	// Allow are the clients that may ask; none is all that can reach Listen.
-	Allow []netip.Prefix
+	// Allow are the clients that may ask.
+	Allow Clients
+}
+
+// Clients are the networks that a listener answers; none is all that can reach it.
+type Clients []netip.Prefix
+
+// Include reports whether a client is among them, by its ADDRESS:PORT.
+func (c Clients) Include(client string) bool {
+	if len(c) == 0 {
+		return true
+	}
+	from, _ := netip.ParseAddrPort(client)
+	address := from.Addr().Unmap().WithZone("") // of no valid one, which is in no network
+	return slices.ContainsFunc(c, func(network netip.Prefix) bool { return network.Contains(address) })
 }
 
 // Web is the page for browsers.
 type Web struct {
 	// Listen is the address and port; zero is no page. Default 127.0.0.1:9467.
 	Listen netip.AddrPort
-	// Allow are the clients that may look; none is all that can reach Listen.
-	Allow []netip.Prefix
+	// Allow are the clients that may look.
+	Allow Clients
 	// Names are the host names that the page is known by, in lower case, beside
 	// addresses and the node's own.
 	Names []string

@@ -10,7 +10,7 @@ import (
 
 // describeServices needs d.seen.
 func (d *Director) describeServices(c *config.Config) []ServiceStatus {
-	entries := d.countedConnections()
+	entries := byKey(d.view.snapshot.Services)
 	facts := d.seenFacts(c)
 	all := make([]ServiceStatus, len(c.Services))
 	for i := range c.Services {

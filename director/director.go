@@ -122,8 +122,8 @@ type Director struct {
 	// hookSlots bounds how many commands of services run at a time.
 	hookSlots chan struct{}
 	names     *resolver
-	// metering has room for who reads metered or writes it.
-	metering chan struct{}
+	// metering is had by who reads metered or writes it.
+	metering turn
 	metered  metered
 	// evaluating is held by who tells routers what links and trackers mean, and
 	// while a reload changes both. holding orders what is written to Holds, ordering
@@ -221,7 +221,7 @@ func New(o Options) *Director {
 		complete:    true,
 		recovered:   map[ServerKey]time.Time{},
 		questions:   make(chan func()),
-		metering:    make(chan struct{}, 1),
+		metering:    newTurn(),
 		instances:   map[string]*instance{},
 		refusals:    map[*instance]*refusal{},
 		standings:   map[string]*standing{},

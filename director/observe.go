@@ -172,6 +172,15 @@ func (s Snapshot) tagged(have State) {
 	}
 }
 
+// byKey are the services by what they are called in the kernel.
+func byKey(services []ipvs.ServiceEntry) map[ipvs.ServiceKey]*ipvs.ServiceEntry {
+	entries := make(map[ipvs.ServiceKey]*ipvs.ServiceEntry, len(services))
+	for i := range services {
+		entries[services[i].ServiceKey] = &services[i]
+	}
+	return entries
+}
+
 // serviceOf is a service as the kernel lists it, the newest real server first.
 func serviceOf(e *ipvs.ServiceEntry) Service {
 	servers := make([]ipvs.Destination, len(e.Destinations))

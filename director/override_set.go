@@ -122,7 +122,7 @@ func (o Override) isGuess() bool { return o.At.Equal(guessed) }
 
 // guesses are what nobody ordered, sorted by Target.
 func (s overrideSet) guesses() []Override {
-	return slices.DeleteFunc(s.list(), func(o Override) bool { return !o.isGuess() })
+	return s.where(Override.isGuess)
 }
 
 // standing returns the override of the target that is in force.
@@ -133,12 +133,24 @@ func (s overrideSet) standing(t Target, now time.Time) (Override, bool) {
 
 // inForce are the overrides that are in force, sorted by Target.
 func (s overrideSet) inForce(now time.Time) []Override {
-	return slices.DeleteFunc(s.list(), func(o Override) bool { return !o.stands(now) })
+	return s.where(func(o Override) bool { return o.stands(now) })
 }
 
 // list is all of the set, sorted by Target.
 func (s overrideSet) list() []Override {
-	return slices.SortedFunc(maps.Values(s.all), func(a, b Override) int { return a.Target.compare(b.Target) })
+	return s.where(func(Override) bool { return true })
+}
+
+// where is some of the set, sorted by Target.
+func (s overrideSet) where(meant func(Override) bool) []Override {
+	var some []Override
+	for _, o := range s.all {
+		if meant(o) {
+			some = append(some, o)
+		}
+	}
+	slices.SortFunc(some, func(a, b Override) int { return a.Target.compare(b.Target) })
+	return some
 }
 
 // compare orders nodes before services, and a service before its servers.

@@ -41,7 +41,7 @@ func (o Override) wanted() error {
 	if o.Weight != nil {
 		return errors.Join(
 			badIf(o.Target.Server == "", "a weight is for a real server, not for %s", o.Target),
-			badIf(*o.Weight < 0 || *o.Weight > maxWeight, "weight %d: want 0..%d", *o.Weight, maxWeight),
+			badIf(*o.Weight < 0 || *o.Weight > MaxWeight, "weight %d: want 0..%d", *o.Weight, MaxWeight),
 		)
 	}
 	return badIf(o.State == "" && !o.Cleared, "%s: neither a state nor a weight", o.Target)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/config"
-	"github.com/lvsd/lvsd/director/ipvs"
 	"github.com/lvsd/lvsd/healthcheck"
 )
 
@@ -48,7 +47,7 @@ func (d *Director) reportServers(c *config.Config) []ServerReport {
 	all := make([]ServerReport, 0, count)
 	d.seen.RLock()
 	defer d.seen.RUnlock()
-	counted := d.countedConnections()
+	counted := byKey(d.view.snapshot.Services)
 	for i := range c.Services {
 		service := &c.Services[i]
 		present := d.view.have.Services[service.IPVS.ServiceKey]
@@ -69,16 +68,6 @@ func (d *Director) reportServers(c *config.Config) []ServerReport {
 		}
 	}
 	return all
-}
-
-// countedConnections are the services of the last reading. It needs d.seen.
-func (d *Director) countedConnections() map[ipvs.ServiceKey]*ipvs.ServiceEntry {
-	entries := make(map[ipvs.ServiceKey]*ipvs.ServiceEntry, len(d.view.snapshot.Services))
-	for i := range d.view.snapshot.Services {
-		entry := &d.view.snapshot.Services[i]
-		entries[entry.ServiceKey] = entry
-	}
-	return entries
 }
 
 // bound leaves out of a large report what is as it should be, and then what is

@@ -82,12 +82,10 @@ func (d *Director) Traffic(ctx context.Context) (Traffic, error) {
 	if len(c.Services) == 0 || d.Meter == nil {
 		return Traffic{Schema: trafficSchema, At: time.Now(), Services: []ServiceTraffic{}}, nil
 	}
-	select {
-	case d.metering <- struct{}{}:
-		defer func() { <-d.metering }()
-	case <-ctx.Done():
-		return Traffic{}, context.Cause(ctx)
+	if err := d.metering.take(ctx); err != nil {
+		return Traffic{}, err
 	}
+	defer d.metering.leave()
 	if d.metered.at.IsZero() || time.Since(d.metered.at) >= trafficEvery {
 		d.metered.services, d.metered.err = d.Meter.Count(ctx)
 		d.metered.at = time.Now()
@@ -110,10 +108,7 @@ type metered struct {
 // trafficOf are the counters of the services of c, in file order. Those that the
 // kernel has not are left out.
 func trafficOf(c *config.Config, m metered) Traffic {
-	entries := make(map[ipvs.ServiceKey]*ipvs.ServiceEntry, len(m.services))
-	for i := range m.services {
-		entries[m.services[i].ServiceKey] = &m.services[i]
-	}
+	entries := byKey(m.services)
 	all := Traffic{Schema: trafficSchema, At: m.at, Services: make([]ServiceTraffic, 0, len(c.Services))}
 	for i := range c.Services {
 		if entry := entries[c.Services[i].IPVS.ServiceKey]; entry != nil {

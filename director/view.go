@@ -111,12 +111,18 @@ func (s Service) is(e *ipvs.ServiceEntry) bool {
 // another one, where they were not before: the interface has another name now, and
 // they are lvsd's own still.
 func (v *view) renamed(s Snapshot, owned Owned) Set[netif.Address] {
-	before, now := addressesOf(v.snapshot), addressesOf(s)
-	renamed := Set[netif.Address]{}
+	now := addressesOf(s)
+	var gone []netif.VIP
 	for vip := range v.have.VIPs {
-		if now.Has(vip.Address) {
-			continue
+		if !now.Has(vip.Address) {
+			gone = append(gone, vip)
 		}
+	}
+	if len(gone) == 0 {
+		return nil // as at most readings
+	}
+	before, renamed := addressesOf(v.snapshot), Set[netif.Address]{}
+	for _, vip := range gone {
 		for address := range now {
 			if address.Addr == vip.Addr && address.Bits == vip.Bits && !before.Has(address) && !owned.VIPs.Has(address) {
 				renamed.Add(address)

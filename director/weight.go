@@ -7,8 +7,8 @@ import (
 	"github.com/lvsd/lvsd/healthcheck"
 )
 
-// maxWeight is what ipvsadm and this program take; the kernel would take more.
-const maxWeight = 65535
+// MaxWeight is what ipvsadm and this program take; the kernel would take more.
+const MaxWeight = 65535
 
 // slowStartPace is the shortest time between two weights of slow start.
 const slowStartPace = 100 * time.Millisecond
@@ -48,7 +48,7 @@ func (f Facts) upWeight(s *config.VirtualService, server *config.RealServer) int
 	for i := range server.WeightChecks {
 		weight += f.change(&server.WeightChecks[i])
 	}
-	return min(max(weight, 0), maxWeight)
+	return min(max(weight, 0), MaxWeight)
 }
 
 // kept is the weight that the real server had, if that stands until it can tell

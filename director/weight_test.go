@@ -62,7 +62,7 @@ func TestRampOfAMinute(t *testing.T) {
 
 func TestRampRisesInSteps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		full := rapid.IntRange(0, maxWeight).Draw(t, "full")
+		full := rapid.IntRange(0, MaxWeight).Draw(t, "full")
 		over := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "over"))
 		r := rampTo(full, over)
 		elapsed := time.Duration(rapid.Int64Range(-int64(time.Second), int64(over)+1).Draw(t, "elapsed"))

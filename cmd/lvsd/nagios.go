@@ -191,7 +191,7 @@ const nagiosLists = 3
 func (t *troubles) tell(s director.Status) {
 	var orders, opinions []string
 	for _, o := range standing(s) {
-		orders = append(orders, fmt.Sprintf("order: %s is %s", targetName(o.Target), overrideState(o)))
+		orders = append(orders, fmt.Sprintf("order: %s is %s", o.Target.String(), overrideState(o)))
 	}
 	for _, d := range s.Disagreements() {
 		for _, other := range d.Others {

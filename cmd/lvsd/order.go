@@ -92,24 +92,12 @@ func (r *orderResult) waited(d drained) {
 // writeSpread tells people what was ordered and who knows.
 func writeSpread(w io.Writer, s director.Spread, now time.Time) {
 	line := func(format string, args ...any) { fmt.Fprintln(w, printableLine(format, args...)) }
-	line("%s: %s", targetName(s.Override.Target), orderWords(s.Override, now))
+	line("%s: %s", s.Override.Target.String(), orderWords(s.Override, now))
 	if len(s.Told) > 0 {
 		line("  told: %s", strings.Join(s.Told, ", "))
 	}
 	for _, node := range slices.Sorted(maps.Keys(s.Untold)) {
 		line("  not told: %s: %s; it is told as soon as it answers", node, s.Untold[node])
-	}
-}
-
-// targetName is what an order is about.
-func targetName(t director.Target) string {
-	switch {
-	case t.Node != "":
-		return "node " + t.Node
-	case t.Server == "":
-		return t.Service
-	default:
-		return t.Server + " in " + t.Service
 	}
 }
 

@@ -12,9 +12,6 @@ import (
 	"github.com/lvsd/lvsd/director/control"
 )
 
-// maxWeight is the highest weight of a real server.
-const maxWeight = 65535
-
 // parent is a command that only has others below it.
 func parent(use, short, long string, below ...*cobra.Command) *cobra.Command {
 	command := &cobra.Command{
@@ -39,38 +36,31 @@ func newServer() *cobra.Command {
 }
 
 func newServerDrain() *cobra.Command {
-	var flags orderFlags
 	var wait waitFlags
-	command := &cobra.Command{
-		Use:   "drain SERVICE SERVER",
-		Short: "Give it no new connections; those that stand go on",
-		Long: "Give the real server no new connections; those that stand go on.\n\n" +
-			"With --wait, wait until they have ended on every node, and tell how many are left.\n" +
-			"Exit 6 if some are left after --timeout, or a node was not heard of: the server\n" +
-			"stays drained.",
-		Args:              wantArguments("SERVICE", "SERVER"),
-		ValidArgsFunction: completeServer,
-		RunE: func(command *cobra.Command, arguments []string) error {
-			return orderServers(command, &flags, &wait, arguments, func(target director.Target) director.Order {
-				return flags.order(target, director.Drain)
-			})
-		},
-	}
-	flags.register(command)
+	command := newServerOrder("drain SERVICE SERVER", "Give it no new connections; those that stand go on", director.Drain, &wait)
+	command.Long = "Give the real server no new connections; those that stand go on.\n\n" +
+		"With --wait, wait until they have ended on every node, and tell how many are left.\n" +
+		"Exit 6 if some are left after --timeout, or a node was not heard of: the server\n" +
+		"stays drained."
 	wait.register(command)
 	return command
 }
 
 func newServerDisable() *cobra.Command {
+	return newServerOrder("disable SERVICE SERVER", "Take it out of the kernel's table; its connections end",
+		director.Disabled, &waitFlags{})
+}
+
+func newServerOrder(use, short string, state director.AdminState, wait *waitFlags) *cobra.Command {
 	var flags orderFlags
 	command := &cobra.Command{
-		Use:               "disable SERVICE SERVER",
-		Short:             "Take it out of the kernel's table; its connections end",
+		Use:               use,
+		Short:             short,
 		Args:              wantArguments("SERVICE", "SERVER"),
 		ValidArgsFunction: completeServer,
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return orderServers(command, &flags, &waitFlags{}, arguments, func(target director.Target) director.Order {
-				return flags.order(target, director.Disabled)
+			return orderServers(command, &flags, wait, arguments, func(target director.Target) director.Order {
+				return flags.order(target, state)
 			})
 		},
 	}
@@ -87,8 +77,8 @@ func newServerWeight() *cobra.Command {
 		ValidArgsFunction: completeServer,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			weight, err := strconv.Atoi(arguments[2])
-			if err != nil || weight < 0 || weight > maxWeight {
-				return usageError{fmt.Errorf("weight %q: want 0..%d", arguments[2], maxWeight)}
+			if err != nil || weight < 0 || weight > director.MaxWeight {
+				return usageError{fmt.Errorf("weight %q: want 0..%d", arguments[2], director.MaxWeight)}
 			}
 			return orderServers(command, &flags, &waitFlags{}, arguments, func(target director.Target) director.Order {
 				order := flags.order(target, "")
@@ -212,7 +202,7 @@ func clearTargets(command *cobra.Command, flags *daemonFlags, targets []director
 		}
 		result.Still = append(result.Still, *still)
 		if !flags.asJSON {
-			fmt.Fprintln(w, printableLine("  still %s by the order of %s; see lvsd status", overrideState(*still), targetName(still.Target)))
+			fmt.Fprintln(w, printableLine("  still %s by the order of %s; see lvsd status", overrideState(*still), still.Target.String()))
 		}
 	}
 	if flags.asJSON {

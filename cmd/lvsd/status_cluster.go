@@ -24,7 +24,7 @@ func writeOrders(b *strings.Builder, s director.Status, now time.Time) {
 		b.WriteString(printableLine("what was ordered before the start is not known, what had weight 0 stays drained: %s", s.OverrideTrouble) + "\n")
 	}
 	for _, o := range standing(s) {
-		b.WriteString(printableLine("order: %s is %s %s%s", targetName(o.Target), overrideState(o), orderedBy(o, now), takeBack(o.Target)) + "\n")
+		b.WriteString(printableLine("order: %s is %s %s%s", o.Target.String(), overrideState(o), orderedBy(o, now), takeBack(o.Target)) + "\n")
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -43,9 +42,7 @@ func newVersion() *cobra.Command {
 
 func writeBuild(w io.Writer, b build, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(b)
+		return writeJSON(w, b)
 	}
 	fmt.Fprintln(w, "lvsd", b.Version)
 	if b.Revision != "" {

@@ -3,7 +3,6 @@ package metrics
 import (
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -34,31 +33,13 @@ func newHandler(c config.Metrics, source Source, log *slog.Logger) http.Handler 
 	return allowing(c.Allow, mux)
 }
 
-// allowing refuses who is not in one of the networks; none is everybody.
-func allowing(networks []netip.Prefix, next http.Handler) http.Handler {
-	if len(networks) == 0 {
-		return next
-	}
+// allowing refuses who is not one of the clients.
+func allowing(clients config.Clients, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !within(networks, r.RemoteAddr) {
+		if !clients.Include(r.RemoteAddr) {
 			http.Error(w, "not one of the clients that [metrics] allows", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// within reports whether the client, ADDRESS:PORT, is in one of the networks.
-func within(networks []netip.Prefix, client string) bool {
-	at, err := netip.ParseAddrPort(client)
-	if err != nil {
-		return false
-	}
-	address := at.Addr().Unmap().WithZone("")
-	for _, network := range networks {
-		if network.Contains(address) {
-			return true
-		}
-	}
-	return false
 }

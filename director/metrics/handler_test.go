@@ -95,23 +95,6 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-func TestWithin(t *testing.T) {
-	networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("fe80::/10")}
-	for client, want := range map[string]bool{
-		"192.0.2.7:1024":          true,
-		"192.0.3.7:1024":          false,
-		"[::ffff:192.0.2.7]:1024": true,
-		"[fe80::1%eth0]:1024":     true,
-		"[2001:db8::1]:1024":      false,
-		"@":                       false,
-		"":                        false,
-	} {
-		if got := within(networks, client); got != want {
-			t.Errorf("%q: %v, want %v", client, got, want)
-		}
-	}
-}
-
 // TestServeRefusesWhatIsTaken: that it cannot listen is an error, not silence.
 func TestServeRefusesWhatIsTaken(t *testing.T) {
 	listener, err := net.Listen("tcp", loopback.String())

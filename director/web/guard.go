@@ -28,7 +28,7 @@ func (s *site) guard(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
-		if !s.allows(peer(r)) {
+		if !s.Allow.Include(r.RemoteAddr) {
 			refuse(w, control.CodeNotPermitted, "this address may not look at the page")
 			return
 		}
@@ -44,11 +44,6 @@ func (s *site) guard(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		next.ServeHTTP(w, r)
 	})
-}
-
-// allows reports whether a client at the address may look.
-func (s *site) allows(address netip.Addr) bool {
-	return len(s.Allow) == 0 || slices.ContainsFunc(s.Allow, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // peer is the address that asks; invalid if it has none.
