@@ -10,7 +10,7 @@ host_packages := ./integration ./integration/lab
 # What each place promises: a test that finds it missing there fails.
 unit_promise := netns,root,process-events,iptables,iptables-nft,iptables-legacy,setpriv,chromium,keepalived,promtool
 packaging_promise := netns,make,dpkg,dpkg-deb,rpm,systemd-analyze
-peers        := nginx,dovecot,redis,vsftpd,slapd,unbound
+peers        := nginx,dovecot,redis,vsftpd,slapd,unbound,squid,haproxy
 host_promise := netns,iptables,postfix,keepalived,frr,tcpdump,$(peers)
 vm_promise   := $(host_promise),ipvs,ipvs-sip,ipvsadm
 

@@ -64,6 +64,21 @@ func (n *node) logged(words ...string) int {
 	return count
 }
 
+// loggedOnce waits until lvsd's log has a line with all of the words, which status
+// may know before, and checks that it has no other.
+func (n *node) loggedOnce(words ...string) {
+	n.segment.Helper()
+	n.segment.lab.WaitFor(fmt.Sprintf("%s: a line with %q", n.Name, words), func() error {
+		if n.logged(words...) == 0 {
+			return errors.New("there is none")
+		}
+		return nil
+	})
+	if lines := n.logged(words...); lines != 1 {
+		n.segment.Fatalf("%s: %d lines with %q", n.Name, lines, words)
+	}
+}
+
 // ipAddress is an address as "ip -json address" prints it.
 type ipAddress struct {
 	Local     string `json:"local"`

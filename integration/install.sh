@@ -18,6 +18,8 @@ redis-server redis-server
 vsftpd vsftpd
 slapd slapd
 unbound unbound
+squid squid
+haproxy haproxy
 tcpdump tcpdump
 conntrack conntrack
 ip iproute2

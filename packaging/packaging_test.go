@@ -100,10 +100,10 @@ var wanted = map[string]string{
 	"/usr/share/doc/lvsd/docs/":                               "drwxr-xr-x",
 	"/usr/share/doc/lvsd/examples/prometheus/":                "drwxr-xr-x",
 	"/usr/share/doc/lvsd/examples/mail-relay/":                "drwxr-xr-x",
-	"/usr/share/doc/lvsd/examples/crossed-vips/README.md":     "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/proxy-pair/README.md":     "-rw-r--r--",
 	"/usr/share/doc/lvsd/examples/mail-relay/README.md":       "-rw-r--r--",
-	"/usr/share/doc/lvsd/examples/nat-gateway/README.md":      "-rw-r--r--",
-	"/usr/share/doc/lvsd/examples/two-data-centres/README.md": "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/transparent-nat/README.md":      "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/exchange-two-dc/README.md": "-rw-r--r--",
 	"/usr/share/doc/lvsd/examples/web-farm/README.md":         "-rw-r--r--",
 }
 

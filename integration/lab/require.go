@@ -35,6 +35,8 @@ const (
 	NeedVsftpd     Need = "vsftpd"     // the file server
 	NeedSlapd      Need = "slapd"      // the directory server
 	NeedUnbound    Need = "unbound"    // the name server
+	NeedSquid      Need = "squid"      // the proxy of browsers
+	NeedHAProxy    Need = "haproxy"    // the proxy of services
 	NeedChromium   Need = "chromium"   // the browser, which needs no screen
 )
 
@@ -80,7 +82,7 @@ func (n Need) check() error {
 		return errors.Join(program(frrZebra), program(frrVRRP), program(frrShell))
 	case NeedRedis:
 		return program("redis-server")
-	case NeedKeepalived, NeedNginx, NeedTcpdump, NeedDovecot, NeedVsftpd, NeedSlapd, NeedUnbound, NeedChromium:
+	case NeedKeepalived, NeedNginx, NeedTcpdump, NeedDovecot, NeedVsftpd, NeedSlapd, NeedUnbound, NeedSquid, NeedHAProxy, NeedChromium:
 		return program(string(n))
 	}
 	return fmt.Errorf("unknown need %q", string(n))
