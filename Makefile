@@ -16,6 +16,9 @@ vm_promise   := $(host_promise),ipvs,ipvs-sip,ipvsadm
 
 vm_run   := $(build)/vm -share $(results)
 suite    := $(build)/suite
+# On a machine that stands still for seconds, a test can fail that is not to blame:
+# up to three of a part are run again, and the sum says so.
+again    := -again 3
 static   := CGO_ENABLED=0
 go_files := $(shell find . -name '*.go' -not -path './build/*') go.mod
 
@@ -52,24 +55,24 @@ here: tools
 	done; exit $$status
 
 unit: tools ## tests of packages by themselves, with the race detector
-	@echo "== unit"; LVSD_TEST_REQUIRE=$(unit_promise) $(suite) -count $(results)/unit test -race \
+	@echo "== unit"; LVSD_TEST_REQUIRE=$(unit_promise) $(suite) $(again) -count $(results)/unit test -race \
 		$$(go list ./... | grep -vE '/(integration(/lab)?|packaging)$$')
 
 packaging: tools ## build a package, install it, run what it installed
-	@echo "== packaging"; LVSD_TEST_REQUIRE=$(packaging_promise) $(suite) -count $(results)/packaging test ./packaging
+	@echo "== packaging"; LVSD_TEST_REQUIRE=$(packaging_promise) $(suite) $(again) -count $(results)/packaging test ./packaging
 
 host: tools ## tests in namespaces of this machine, with the race detector
-	@echo "== host"; LVSD_TEST_REQUIRE=$(host_promise) $(suite) -count $(results)/host test -race -parallel 4 -timeout 30m $(host_packages)
+	@echo "== host"; LVSD_TEST_REQUIRE=$(host_promise) $(suite) $(again) -count $(results)/host test -race -parallel=4 -timeout=30m $(host_packages)
 
 vm: vm-ipvs vm-relay ## tests on a kernel with IPVS
 
 vm-relay: vm-tests
 	@echo "== vm-relay"; LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs $(vm_run) -timeout 40m -- \
-		$(suite) -count $(results)/vm-relay -run '$(relay_tests)' binaries $(build)/tests ./integration
+		$(suite) $(again) -count $(results)/vm-relay -run '$(relay_tests)' binaries $(build)/tests ./integration
 
 vm-ipvs: vm-tests
 	@echo "== vm-ipvs"; LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs $(vm_run) -timeout 40m -- \
-		$(suite) -count $(results)/vm-ipvs -skip '$(relay_tests)' binaries $(build)/tests $(vm_packages)
+		$(suite) $(again) -count $(results)/vm-ipvs -skip '$(relay_tests)' binaries $(build)/tests $(vm_packages)
 
 vm-tests: tools
 	@rm -rf $(build)/tests && mkdir -p $(build)/tests

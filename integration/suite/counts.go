@@ -9,11 +9,16 @@ import (
 	"path/filepath"
 )
 
-// counts are the numbers of top-level tests.
-type counts struct{ Passed, Failed, Skipped int }
+// counts are the numbers of top-level tests. Again are those among Passed that had
+// failed in their first run.
+type counts struct{ Passed, Failed, Skipped, Again int }
 
 func (c counts) String() string {
-	s := fmt.Sprintf("%d passed, %d failed", c.Passed, c.Failed)
+	s := fmt.Sprintf("%d passed", c.Passed)
+	if c.Again > 0 {
+		s += fmt.Sprintf(", %d of them when run again", c.Again)
+	}
+	s += fmt.Sprintf(", %d failed", c.Failed)
 	if c.Skipped > 0 {
 		s += fmt.Sprintf(", %d skipped here", c.Skipped)
 	}
@@ -46,6 +51,7 @@ func total(w io.Writer, paths []string) error {
 		fmt.Fprintf(w, "%-5s %v\n", filepath.Base(path), c)
 		sum.Passed += c.Passed
 		sum.Failed += c.Failed
+		sum.Again += c.Again
 	}
 	// What one part skips another runs, so only the parts tell of it.
 	fmt.Fprintln(w, sum)

@@ -27,6 +27,7 @@ type suite struct {
 	printed map[[2]string]*strings.Builder
 	// failed are the packages with a failing test, done those with a result.
 	failed, done map[string]bool
+	failures     failures
 }
 
 // follow reads events to the end. A line that is no event, as a failing build
@@ -85,6 +86,7 @@ func (s *suite) testDone(e event, key [2]string) {
 	default:
 		s.counts.Failed++
 		s.failed[e.Package] = true
+		s.failures.add(e.Package, e.Test, s.text(key))
 		s.show(key)
 	}
 	fmt.Fprintf(s.w, "--- %s: %s (%.2fs)\n", strings.ToUpper(e.Action), e.Test, e.Elapsed)
@@ -102,6 +104,7 @@ func (s *suite) packageDone(e event, key [2]string) {
 	default:
 		if !s.failed[e.Package] {
 			s.counts.Failed++
+			s.failures.final = true
 			for other := range s.printed {
 				if other[0] == e.Package && other != key {
 					s.show(other)
@@ -114,8 +117,12 @@ func (s *suite) packageDone(e event, key [2]string) {
 	}
 }
 
-func (s *suite) show(key [2]string) {
+func (s *suite) show(key [2]string) { fmt.Fprint(s.w, s.text(key)) }
+
+// text is what a test has printed.
+func (s *suite) text(key [2]string) string {
 	if b := s.printed[key]; b != nil {
-		fmt.Fprint(s.w, b.String())
+		return b.String()
 	}
+	return ""
 }

@@ -28,9 +28,19 @@ func module(t *testing.T, test string) string {
 	return dir
 }
 
+// failsOnce is a function that fails a test in its first run.
+const failsOnce = `
+func once(t *testing.T, name, words string) {
+	if os.Mkdir(os.Getenv("FAILED_IN")+"/"+name, 0o755) == nil {
+		t.Error("the reason", words)
+	}
+}
+`
+
 func TestResults(t *testing.T) {
 	for _, c := range []struct {
 		name, test string
+		again      int
 		counts     string
 		fails      bool
 		shows      []string
@@ -66,6 +76,45 @@ func TestResults(t *testing.T) {
 			fails:  true,
 			shows:  []string{"the reason"},
 		},
+		{
+			name:   "fails once",
+			test:   failsOnce + `func TestA(t *testing.T) { once(t, "A", "t.Error") }; func TestAB(t *testing.T) {}`,
+			again:  1,
+			counts: "2 passed, 1 of them when run again, 0 failed",
+			shows:  []string{"the reason", "--- FAIL: TestA ", "== again: TestA of ", "--- PASS: TestA "},
+		},
+		{
+			name:   "fails twice",
+			test:   `func TestA(t *testing.T) { t.Error("the reason") }; func TestB(t *testing.T) {}`,
+			again:  1,
+			counts: "1 passed, 1 failed",
+			fails:  true,
+			shows:  []string{"== again: TestA of "},
+		},
+		{
+			name:   "too many fail once",
+			test:   failsOnce + `func TestA(t *testing.T) { once(t, "A", "t.Error") }; func TestB(t *testing.T) { once(t, "B", "t.Error") }`,
+			again:  1,
+			counts: "0 passed, 2 failed",
+			fails:  true,
+			hides:  "again",
+		},
+		{
+			name:   "a race once",
+			test:   failsOnce + `func TestA(t *testing.T) { once(t, "A", "WARNING: DATA RACE") }`,
+			again:  1,
+			counts: "0 passed, 1 failed",
+			fails:  true,
+			hides:  "again",
+		},
+		{
+			name:   "a panic once",
+			test:   failsOnce + `func TestA(t *testing.T) { defer func() { if t.Failed() { panic("and worse") } }(); once(t, "A", "") }`,
+			again:  1,
+			counts: "0 passed, 1 failed",
+			fails:  true,
+			hides:  "again",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := module(t, "package p\n\nimport (\"os\"; \"testing\")\n\nvar _ = os.Exit\n\n"+c.test)
@@ -78,9 +127,10 @@ func TestResults(t *testing.T) {
 				"test":     {"test", "./p"},
 				"binaries": {"binaries", "bin", "./p", "./empty"},
 			} {
+				t.Setenv("FAILED_IN", t.TempDir())
 				var out strings.Builder
 				file := filepath.Join(dir, way)
-				if err := run(&out, file, selection{}, args); (err != nil) != c.fails {
+				if err := run(&out, file, c.again, selection{}, args); (err != nil) != c.fails {
 					t.Errorf("%s: error %v, want one: %t", way, err, c.fails)
 				}
 				for _, want := range append(c.shows, c.counts+"\n") {
@@ -99,7 +149,7 @@ func TestResults(t *testing.T) {
 func TestBuildFailureIsShown(t *testing.T) {
 	t.Chdir(module(t, "package p\n\nvar x int = nonsense\n"))
 	var out strings.Builder
-	if err := run(&out, "", selection{}, []string{"test", "./p"}); err == nil {
+	if err := run(&out, "", 0, selection{}, []string{"test", "./p"}); err == nil {
 		t.Error("no error")
 	}
 	if !strings.Contains(out.String(), "undefined: nonsense") || !strings.Contains(out.String(), "0 passed, 1 failed") {
@@ -149,7 +199,7 @@ func TestSelection(t *testing.T) {
 		{run: "^TestNoSuch.*$"}: "0 passed",
 	} {
 		var out strings.Builder
-		if err := run(&out, "", pick, []string{"binaries", "bin", "./p"}); err != nil {
+		if err := run(&out, "", 0, pick, []string{"binaries", "bin", "./p"}); err != nil {
 			t.Errorf("%+v: %v", pick, err)
 		}
 		if !strings.Contains(out.String(), want+", 0 failed\n") {
