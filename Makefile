@@ -26,11 +26,13 @@ export LVSD_BINARY := $(build)/lvsd
 # Where tests leave what somebody may want to look at, such as pictures of the page.
 export LVSD_TEST_ARTEFACTS := $(results)
 
-# The tests in the virtual machine are two parts. The larger one mostly waits, and
-# runs beside everything else; these look at outages, and run by themselves.
-relay_tests := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
+# The tests in virtual machines are three parts. The first two mostly wait, and run
+# beside everything else: the systems of examples and the faults, and what the
+# packages say of themselves. The last look at outages, and run by themselves.
+system_tests := ^Test(Exchange|TransparentNAT|WebFarm|RelayOfTwoSites|Chaos)$$
+relay_tests  := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
 
-.PHONY: help build test here unit packaging host vm vm-relay vm-ipvs vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan package lint fuzz install tools clean
+.PHONY: help build test here unit packaging host vm vm-relay vm-ipvs vm-systems vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan package lint fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -40,12 +42,12 @@ build: $(build)/lvsd ## build the static binary, build/lvsd
 test: install tools ## run every test; the last line is the sum
 	@rm -rf $(results) && mkdir -p $(results)
 	@status=0; \
-	jobs=2; [ "$$($(build)/vm -where)" = guest ] || jobs=1; \
-	echo "== lint, unit and host beside vm-ipvs, $$jobs at a time; each prints when it is done"; \
-	$(MAKE) --no-print-directory --keep-going --jobs=$$jobs --output-sync=target vm-ipvs here || status=1; \
+	jobs=3; [ "$$($(build)/vm -where)" = guest ] || jobs=1; \
+	echo "== lint, unit and host beside vm-ipvs and vm-systems, $$jobs at a time; each prints when it is done"; \
+	$(MAKE) --no-print-directory --keep-going --jobs=$$jobs --output-sync=target vm-ipvs here vm-systems || status=1; \
 	$(MAKE) --no-print-directory vm-relay || status=1; \
 	echo "== sum"; \
-	$(suite) total $(results)/unit $(results)/packaging $(results)/host $(results)/vm-ipvs $(results)/vm-relay || status=1; \
+	$(suite) total $(results)/unit $(results)/packaging $(results)/host $(results)/vm-ipvs $(results)/vm-systems $(results)/vm-relay || status=1; \
 	exit $$status
 
 # What needs no kernel with IPVS, one after the other.
@@ -64,7 +66,7 @@ packaging: tools ## build a package, install it, run what it installed
 host: tools ## tests in namespaces of this machine, with the race detector
 	@echo "== host"; LVSD_TEST_REQUIRE=$(host_promise) $(suite) $(again) -count $(results)/host test -race -parallel=4 -timeout=30m $(host_packages)
 
-vm: vm-ipvs vm-relay ## tests on a kernel with IPVS
+vm: vm-ipvs vm-systems vm-relay ## tests on a kernel with IPVS
 
 vm-relay: vm-tests
 	@echo "== vm-relay"; LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs $(vm_run) -timeout 40m -- \
@@ -72,7 +74,11 @@ vm-relay: vm-tests
 
 vm-ipvs: vm-tests
 	@echo "== vm-ipvs"; LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs $(vm_run) -timeout 40m -- \
-		$(suite) $(again) -count $(results)/vm-ipvs -skip '$(relay_tests)' binaries $(build)/tests $(vm_packages)
+		$(suite) $(again) -count $(results)/vm-ipvs -skip '$(relay_tests)|$(system_tests)' binaries $(build)/tests $(vm_packages)
+
+vm-systems: vm-tests
+	@echo "== vm-systems"; LVSD_TEST_REQUIRE=$(vm_promise) LVSD_TEST_ONLY=ipvs $(vm_run) -timeout 40m -- \
+		$(suite) $(again) -count $(results)/vm-systems -run '$(system_tests)' binaries $(build)/tests ./integration ./integration/chaos
 
 vm-tests: tools
 	@rm -rf $(build)/tests && mkdir -p $(build)/tests

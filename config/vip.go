@@ -147,8 +147,6 @@ func checkVIPs(i instance) {
 			i.fail(vip.at, "%s is a loopback address, expected one that others can reach", addr)
 		case !vip.value.Excluded && familyOf(addr) != i.family():
 			i.fail(vip.at, "%s is %s and the first VIP %s, expected one family: the other goes to excluded_vips", addr, familyOf(addr), i.family())
-		case addr.Is6() && i.ServeOnBackup:
-			i.fail(i.at("serve_on_backup"), "%s is an IPv6 address, expected IPv4 only: there is no REDIRECT rule for IPv6 yet", addr)
 		}
 	}
 	checkVIPCount(i)

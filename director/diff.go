@@ -75,7 +75,7 @@ func Diff(have, want State) []Op {
 
 	ops := diffTimeouts(have, want)
 	ops = append(ops, needed...)
-	ops = appendMissing(ops, have.Conntrack, want.Conntrack, compareHolds, func(Hold) Op { return HoldConntrack{} })
+	ops = appendMissing(ops, have.Conntrack, want.Conntrack, compareHolds, func(r iptables.Hold) Op { return HoldConntrack{r} })
 	ops = appendOps(ops, slices.Concat(guards, requests), addRedirect)
 	ops = appendOps(ops, vips.local, func(v netif.VIP) Op { return AddVIP{v} })
 	ops = append(ops, tunnels.added...)
@@ -101,13 +101,12 @@ func Diff(have, want State) []Op {
 	ops = appendMissing(ops, want.SNATs, have.SNATs, compareSNATs, func(r iptables.SNAT) Op { return DeleteSNAT{r} })
 	ops = appendMissing(ops, want.Mutes, have.Mutes, compareMutes, func(r iptables.Mute) Op { return DeleteMute{r} })
 	ops = append(ops, idle...)
-	ops = appendMissing(ops, want.Conntrack, have.Conntrack, compareHolds, func(Hold) Op { return ReleaseConntrack{} })
+	ops = appendMissing(ops, want.Conntrack, have.Conntrack, compareHolds, func(r iptables.Hold) Op { return ReleaseConntrack{r} })
 	return append(ops, needless...)
 }
 
 func addRedirect(r iptables.Redirect) Op    { return AddRedirect{r} }
 func deleteRedirect(r iptables.Redirect) Op { return DeleteRedirect{r} }
-func compareHolds(Hold, Hold) int           { return 0 }
 
 // addedRedirects splits the rules to add into those that catch connection requests
 // only and those that catch every packet.

@@ -80,8 +80,10 @@ func networkObject(op Op) any {
 		return op.Tunnel
 	case DeleteDecapsulation:
 		return op.Tunnel
-	case HoldConntrack, ReleaseConntrack:
-		return Hold{}
+	case HoldConntrack:
+		return op.Rule
+	case ReleaseConntrack:
+		return op.Rule
 	case DeleteStray:
 		return stray(op.Rule)
 	}

@@ -49,7 +49,7 @@ func drawState(t *rapid.T, name string) State {
 		s.Services[key] = service
 	}
 	if rapid.Bool().Draw(t, name+" conntrack") {
-		s.Conntrack.Add(Hold{})
+		s.Conntrack.Add(iptables.Hold{})
 	}
 	for i := range 2 {
 		for _, device := range []string{"eth0", "eth1"} {
@@ -434,7 +434,7 @@ func snapshotOf(s State) Snapshot {
 		SNATs: slices.Collect(maps.Keys(s.SNATs)), Mutes: slices.Collect(maps.Keys(s.Mutes)),
 		Strays:   slices.Collect(maps.Keys(s.Strays)),
 		Timeouts: maps.Clone(s.Timeouts), Decapsulations: slices.Collect(maps.Keys(s.Decapsulations)),
-		ConntrackHeld: s.Conntrack.Has(Hold{}), Sysctls: maps.Clone(s.Sysctls),
+		Holds: slices.Collect(maps.Keys(s.Conntrack)), Sysctls: maps.Clone(s.Sysctls),
 	}
 	for _, daemon := range s.Daemons {
 		listed.Daemons = append(listed.Daemons, withDefaults(daemon))

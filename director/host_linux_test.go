@@ -107,7 +107,7 @@ func TestHostBehavesAsTheModel(t *testing.T) {
 		want := rapid.Custom(func(t *rapid.T) State { return drawState(t, "want") }).Example(seed)
 		// Plan wants it wherever there are rules; deleting a rule sees to it in
 		// any case, which the model does not know.
-		want.Conntrack.Add(Hold{})
+		want.Conntrack.Add(iptables.Hold{})
 		return want
 	})
 }
@@ -217,9 +217,9 @@ func TestHostGoesOnWithoutTheXtablesLock(t *testing.T) {
 	host := hostInNamespace(t)
 	backup, master := NewState(), NewState()
 	backup.Redirects.Add(iptables.Redirect{VIP: vipNumber(0), Protocol: "tcp", Port: 25, NewOnly: true})
-	backup.Conntrack.Add(Hold{})
+	backup.Conntrack.Add(iptables.Hold{})
 	master.VIPs.Add(netif.HostVIP("eth0", vipNumber(0)))
-	master.Conntrack.Add(Hold{})
+	master.Conntrack.Add(iptables.Hold{})
 	if _, err := Apply(t.Context(), host, Diff(NewState(), backup)); err != nil {
 		t.Fatal(err)
 	}

@@ -43,11 +43,11 @@ const listInterval = 10 * time.Second
 func chainsFor(c *config.Config) Set[iptables.Chain] {
 	chains := Set[iptables.Chain]{}
 	for i := range c.VRRP {
-		if c.VRRP[i].ServeOnBackup {
-			chains.Add(iptables.Redirect{}.Chain())
-			chains.Add(iptables.Hold{}.Chain())
-		}
 		for _, vip := range c.VRRP[i].VIPs {
+			if c.VRRP[i].ServeOnBackup {
+				chains.Add(iptables.Redirect{VIP: vip.Addr}.Chain())
+				chains.Add(iptables.Hold{IPv6: vip.Addr.Is6()}.Chain())
+			}
 			if c.Sync != nil {
 				chains.Add(iptables.Mute{VIP: vip.Addr}.Chain())
 			}
@@ -145,10 +145,14 @@ func (r *ruleset) fill(ctx context.Context, s *Snapshot) error {
 		case iptables.Mute:
 			s.Mutes = append(s.Mutes, rule)
 		case iptables.Hold:
-			s.ConntrackHeld = true
+			s.Holds = append(s.Holds, rule)
 		}
 	}
-	s.ConntrackHeld = s.ConntrackHeld || locked
+	for _, hold := range []iptables.Hold{{}, {IPv6: true}} {
+		if locked && r.needed.Has(hold.Chain()) {
+			s.Holds = append(s.Holds, hold)
+		}
+	}
 	return nil
 }
 
@@ -206,9 +210,9 @@ func (r *ruleset) do(ctx context.Context, op Op) error {
 	case DeleteSNAT:
 		return r.table.Delete(ctx, op.Rule)
 	case HoldConntrack:
-		return r.table.Add(ctx, iptables.Hold{})
+		return r.table.Add(ctx, op.Rule)
 	case ReleaseConntrack:
-		return r.table.Delete(ctx, iptables.Hold{})
+		return r.table.Delete(ctx, op.Rule)
 	case DeleteStray:
 		return r.deleteStray(ctx, op.Rule)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/lvsd/lvsd/config"
+	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/integration/lab"
 	"github.com/lvsd/lvsd/iptables"
 )
@@ -106,12 +107,22 @@ func (h ruleHost) same(what string, got, want any) {
 	}
 }
 
-func relayOnly() *config.Config { return &config.Config{VRRP: []config.VRRP{{ServeOnBackup: true}}} }
+func relayOnly() *config.Config { return relayOf(someRedirect.VIP) }
+
+func relayOf(vips ...netip.Addr) *config.Config {
+	relay := config.VRRP{ServeOnBackup: true}
+	for _, vip := range vips {
+		relay.VIPs = append(relay.VIPs, config.VIP{VIP: netif.HostVIP("eth0", vip)})
+	}
+	return &config.Config{VRRP: []config.VRRP{relay}}
+}
 
 var (
 	someRedirect = iptables.Redirect{VIP: vipNumber(0), Protocol: "tcp", Port: 25, NewOnly: true}
 	someMark     = iptables.Mark{VIP: vipNumber(0), Protocol: "tcp", First: 80, Last: 90, Mark: 7}
 	someIPv6Mark = iptables.Mark{VIP: netip.MustParseAddr("2001:db8::100"), Mark: 8}
+
+	someIPv6Redirect = iptables.Redirect{VIP: someIPv6Mark.VIP, Protocol: "tcp", Port: 25, NewOnly: true}
 )
 
 // marking is a configuration with marks in both families.
@@ -145,7 +156,8 @@ func TestRulesetKnowsItsChains(t *testing.T) {
 		want   Set[iptables.Chain]
 	}{
 		{&config.Config{VRRP: []config.VRRP{{}}}, nil},
-		{relayOnly(), SetOf(iptables.Redirect{VIP: vip4}.Chain(), iptables.Hold{}.Chain())},
+		{relayOf(vip4), SetOf(iptables.Redirect{VIP: vip4}.Chain(), iptables.Hold{}.Chain())},
+		{relayOf(vip6), SetOf(iptables.Redirect{VIP: vip6}.Chain(), iptables.Hold{IPv6: true}.Chain())},
 		{marking(), SetOf(iptables.Mark{VIP: vip4}.Chain(), iptables.Mark{VIP: vip6}.Chain())},
 		{&config.Config{Services: []config.VirtualService{address}}, SetOf(iptables.SNAT{VIP: vip6}.Chain())},
 		{
@@ -164,14 +176,17 @@ func TestRulesetDoesAndReads(t *testing.T) {
 	onRuleBackends(t, func(h ruleHost, _ bool) {
 		r := newRuleset()
 		c := marking()
-		c.VRRP = relayOnly().VRRP
+		c.VRRP = relayOf(someRedirect.VIP, someIPv6Redirect.VIP).VRRP
 		h.prepare(r, c)
 		h.same("at first", h.read(r), Snapshot{})
-		h.do(r, AddRedirect{someRedirect}, AddMark{someMark}, AddMark{someIPv6Mark}, HoldConntrack{})
+		hold, hold6 := iptables.Hold{}, iptables.Hold{IPv6: true}
+		h.do(r, AddRedirect{someRedirect}, AddRedirect{someIPv6Redirect}, AddMark{someMark}, AddMark{someIPv6Mark}, HoldConntrack{hold}, HoldConntrack{hold6})
 		h.same("after adding", h.read(r), Snapshot{
-			Redirects: []iptables.Redirect{someRedirect}, Marks: []iptables.Mark{someMark, someIPv6Mark}, ConntrackHeld: true,
+			Redirects: []iptables.Redirect{someRedirect, someIPv6Redirect}, Marks: []iptables.Mark{someMark, someIPv6Mark},
+			Holds: []iptables.Hold{hold, hold6},
 		})
-		h.do(r, DeleteRedirect{someRedirect}, DeleteMark{someMark}, DeleteMark{someIPv6Mark}, ReleaseConntrack{})
+		h.do(r, DeleteRedirect{someRedirect}, DeleteRedirect{someIPv6Redirect}, DeleteMark{someMark}, DeleteMark{someIPv6Mark},
+			ReleaseConntrack{hold}, ReleaseConntrack{hold6})
 		h.same("after deleting", h.read(r), Snapshot{})
 	})
 }

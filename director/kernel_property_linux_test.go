@@ -43,7 +43,7 @@ func TestAnyConfigurationOnAnyKernel(t *testing.T) {
 			owned.Merge(OwnedBy(earlier))
 		}
 		// Deleting a rule sees to it in any case, which the model does not know.
-		before.Conntrack.Add(Hold{})
+		before.Conntrack.Add(iptables.Hold{})
 		foreign := k.foreign(k.becomes(before, draws <= drawsByCommand), owned)
 		k.prepare(c)
 
@@ -222,22 +222,22 @@ func shellCommand(op Op) string {
 	case DeleteMute:
 		return ruleCommand("-D", op.Rule)
 	case HoldConntrack:
-		return holdCommand("-A")
+		return holdCommand("-A", op.Rule)
 	case ReleaseConntrack:
-		return holdCommand("-D")
+		return holdCommand("-D", op.Rule)
 	}
 	return op.String()
 }
 
 // holdCommand quotes the comment, with which the rule ends.
-func holdCommand(action string) string {
-	rule, comment, _ := strings.Cut(ruleCommand(action, iptables.Hold{}), "--comment ")
+func holdCommand(action string, hold iptables.Hold) string {
+	rule, comment, _ := strings.Cut(ruleCommand(action, hold), "--comment ")
 	return fmt.Sprintf("%s--comment '%s'", rule, comment)
 }
 
 func ruleCommand(action string, rule iptables.Rule) string {
 	chain := rule.Chain()
-	return fmt.Sprintf("iptables -t %s %s %s %s", chain.Table, action, chain.Name, rule)
+	return fmt.Sprintf("%s -t %s %s %s %s", iptablesCommand(chain.IPv6), chain.Table, action, chain.Name, rule)
 }
 
 // everythingIn owns all that is in a state.

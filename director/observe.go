@@ -32,9 +32,9 @@ type Snapshot struct {
 	Decapsulations []netif.Decapsulation
 	// Strays are tagged rules to be got rid of, as iptables prints them.
 	Strays []string
-	// ConntrackHeld tells that lvsd's rule holds connection tracking on.
-	ConntrackHeld bool
-	Sysctls       map[string]string
+	// Holds are the rules of lvsd's that hold connection tracking on.
+	Holds   []iptables.Hold
+	Sysctls map[string]string
 }
 
 // Owned says what in the kernel lvsd may change: what the configuration names,
@@ -167,9 +167,7 @@ func (s Snapshot) tagged(have State) {
 	merge(&have.SNATs, SetOf(s.SNATs...))
 	merge(&have.Mutes, SetOf(s.Mutes...))
 	merge(&have.Strays, SetOf(s.Strays...))
-	if s.ConntrackHeld {
-		have.Conntrack.Add(Hold{})
-	}
+	merge(&have.Conntrack, SetOf(s.Holds...))
 }
 
 // byKey are the services by what they are called in the kernel.

@@ -96,9 +96,9 @@ type (
 		DeviceStays bool
 	}
 	// HoldConntrack adds the rule that keeps connection tracking on.
-	HoldConntrack struct{}
+	HoldConntrack struct{ Rule iptables.Hold }
 	// ReleaseConntrack deletes it.
-	ReleaseConntrack struct{}
+	ReleaseConntrack struct{ Rule iptables.Hold }
 )
 
 func (o SetSysctl) String() string {
@@ -140,39 +140,45 @@ func (o DeleteRule) String() string {
 }
 
 func (o AddRedirect) String() string {
-	return "iptables -t nat -I PREROUTING " + redirectArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t nat -I PREROUTING " + redirectArguments(o.Rule)
 }
 
 func (o DeleteRedirect) String() string {
-	return "iptables -t nat -D PREROUTING " + redirectArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t nat -D PREROUTING " + redirectArguments(o.Rule)
 }
 
-func (o DeleteStray) String() string    { return o.Rule }
-func (HoldConntrack) String() string    { return "iptables -t mangle -A FORWARD " + holdArguments }
-func (ReleaseConntrack) String() string { return "iptables -t mangle -D FORWARD " + holdArguments }
+func (o DeleteStray) String() string { return o.Rule }
+
+func (o HoldConntrack) String() string {
+	return iptablesCommand(o.Rule.IPv6) + " -t mangle -A FORWARD " + holdArguments
+}
+
+func (o ReleaseConntrack) String() string {
+	return iptablesCommand(o.Rule.IPv6) + " -t mangle -D FORWARD " + holdArguments
+}
 
 func (o AddMark) String() string {
-	return iptablesCommand(o.Rule.VIP) + " -t mangle -A PREROUTING " + markArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t mangle -A PREROUTING " + markArguments(o.Rule)
 }
 
 func (o DeleteMark) String() string {
-	return iptablesCommand(o.Rule.VIP) + " -t mangle -D PREROUTING " + markArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t mangle -D PREROUTING " + markArguments(o.Rule)
 }
 
 func (o AddSNAT) String() string {
-	return iptablesCommand(o.Rule.VIP) + " -t nat -I POSTROUTING " + snatArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t nat -I POSTROUTING " + snatArguments(o.Rule)
 }
 
 func (o DeleteSNAT) String() string {
-	return iptablesCommand(o.Rule.VIP) + " -t nat -D POSTROUTING " + snatArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t nat -D POSTROUTING " + snatArguments(o.Rule)
 }
 
 func (o AddMute) String() string {
-	return iptablesCommand(o.Rule.VIP) + " -t mangle -A OUTPUT " + muteArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t mangle -A OUTPUT " + muteArguments(o.Rule)
 }
 
 func (o DeleteMute) String() string {
-	return iptablesCommand(o.Rule.VIP) + " -t mangle -D OUTPUT " + muteArguments(o.Rule)
+	return iptablesCommand(o.Rule.VIP.Is6()) + " -t mangle -D OUTPUT " + muteArguments(o.Rule)
 }
 
 func (o SetTimeout) String() string {
@@ -237,9 +243,9 @@ func (o StopDaemon) applyTo(s State)          { delete(s.Daemons, o.Daemon.State
 func (o AddDecapsulation) applyTo(s State)    { s.Decapsulations.Add(o.Tunnel) }
 func (o DeleteDecapsulation) applyTo(s State) { delete(s.Decapsulations, o.Tunnel) }
 
-func (o DeleteStray) applyTo(s State)    { delete(s.Strays, o.Rule) }
-func (HoldConntrack) applyTo(s State)    { s.Conntrack.Add(Hold{}) }
-func (ReleaseConntrack) applyTo(s State) { delete(s.Conntrack, Hold{}) }
+func (o DeleteStray) applyTo(s State)      { delete(s.Strays, o.Rule) }
+func (o HoldConntrack) applyTo(s State)    { s.Conntrack.Add(o.Rule) }
+func (o ReleaseConntrack) applyTo(s State) { delete(s.Conntrack, o.Rule) }
 
 func (o EditVIP) applyTo(s State) {
 	delete(s.VIPs, o.Old)

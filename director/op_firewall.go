@@ -2,16 +2,15 @@ package director
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/lvsd/lvsd/director/netif"
 	"github.com/lvsd/lvsd/iptables"
 )
 
-// iptablesCommand is the command for the address's family.
-func iptablesCommand(a netip.Addr) string {
-	if a.Is6() {
+// iptablesCommand is the command for the family.
+func iptablesCommand(ipv6 bool) string {
+	if ipv6 {
 		return "ip6tables"
 	}
 	return "iptables"

@@ -90,15 +90,15 @@ func Plan(f Facts) State {
 }
 
 func planInstance(want State, f Facts, instance *config.VRRP, redirects map[netip.Addr][]iptables.Redirect) {
-	if instance.ServeOnBackup && !f.Stopping {
-		want.Conntrack.Add(Hold{})
-	}
 	master := f.Roles[instance.Router.Name] == vrrp.Master && !f.Stopping
 	if master {
 		planRoutes(want, instance)
 	}
 	serves := instance.ServeOnBackup && (!f.Stopping || instance.KeepRedirectOnStop)
 	for _, vip := range instance.VIPs {
+		if instance.ServeOnBackup && !f.Stopping {
+			want.Conntrack.Add(iptables.Hold{IPv6: vip.Addr.Is6()})
+		}
 		if master {
 			want.VIPs.Add(vip.VIP)
 		}

@@ -300,6 +300,11 @@ func TestPlan(t *testing.T) {
 		}},
 		{"master-with-routes", vrrp.Master, func(p planCase) { routed(p.Config) }},
 		{"backup-with-routes", vrrp.Backup, func(p planCase) { routed(p.Config) }},
+		{"backup-ipv6", vrrp.Backup, func(p planCase) {
+			vip := netip.MustParseAddr("2001:db8::100")
+			p.Config.VRRP[0].VIPs = []config.VIP{{VIP: netif.HostVIP("eth0", vip)}}
+			p.service().IPVS.Address = netip.AddrPortFrom(vip, 25)
+		}},
 		{"no-checks-is-up", vrrp.Master, func(p planCase) {
 			clear(p.up)
 			p.service().RealServers[0].Checks = nil

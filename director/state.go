@@ -57,7 +57,7 @@ type State struct {
 	// Conntrack holds connection tracking on: without it the kernel forgets
 	// the connections that a rule accepted when the last rule goes, and they
 	// are reset as soon as the node becomes MASTER.
-	Conntrack Set[Hold]
+	Conntrack Set[iptables.Hold]
 	// Timeouts are those of idle connections; what a wanted State does not
 	// name is left as it is.
 	Timeouts map[Timeout]time.Duration
@@ -119,9 +119,6 @@ const (
 	TimeoutUDP    Timeout = "udp"
 )
 
-// Hold is the one element of State.Conntrack.
-type Hold struct{}
-
 // NewState returns a State that holds nothing.
 func NewState() State {
 	return State{
@@ -134,7 +131,7 @@ func NewState() State {
 		SNATs:          Set[iptables.SNAT]{},
 		Mutes:          Set[iptables.Mute]{},
 		Strays:         Set[string]{},
-		Conntrack:      Set[Hold]{},
+		Conntrack:      Set[iptables.Hold]{},
 		Timeouts:       map[Timeout]time.Duration{},
 		Daemons:        map[ipvs.DaemonState]ipvs.Daemon{},
 		Decapsulations: Set[netif.Decapsulation]{},
@@ -231,6 +228,11 @@ func compareRedirects(a, b iptables.Redirect) int {
 		cmp.Compare(a.Port, b.Port),
 		compareBool(a.NewOnly, b.NewOnly),
 	)
+}
+
+// compareHolds puts IPv4 first.
+func compareHolds(a, b iptables.Hold) int {
+	return strings.Compare(a.Chain().String(), b.Chain().String())
 }
 
 func compareMarks(a, b iptables.Mark) int {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/integration/lab"
 )
@@ -121,6 +122,9 @@ func (h host) address(cidr string) {
 		addr, err := netlink.ParseAddr(cidr)
 		if err != nil {
 			return err
+		}
+		if addr.IP.To4() == nil {
+			addr.Flags = unix.IFA_F_NODAD // it is good at once
 		}
 		return n.AddrAdd(wire, addr)
 	})

@@ -70,7 +70,7 @@ func parseRule(c Chain, spec []string) Rule {
 	case "mangle PREROUTING":
 		rule = readMark(found)
 	case "mangle FORWARD":
-		rule = Hold{}
+		rule = Hold{IPv6: c.IPv6}
 	case "mangle OUTPUT":
 		rule = readMute(found)
 	default:

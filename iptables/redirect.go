@@ -25,6 +25,7 @@ import (
 // Redirect is one rule in nat PREROUTING: packets to VIP are accepted by this
 // host's own sockets. It is comparable.
 type Redirect struct {
+	// VIP is an IPv4 or IPv6 address.
 	VIP netip.Addr
 	// Protocol is "tcp" or "udp".
 	Protocol string
@@ -39,8 +40,8 @@ type Redirect struct {
 // Validate says why no rule can be written for r.
 func (r Redirect) Validate() error {
 	switch {
-	case !r.VIP.Is4():
-		return fmt.Errorf("redirect %q: not an IPv4 address", r.VIP)
+	case !plain(r.VIP):
+		return fmt.Errorf("redirect %q: not an IPv4 or IPv6 address", r.VIP)
 	case r.Protocol != "tcp" && r.Protocol != "udp":
 		return fmt.Errorf("redirect %s: protocol %q is neither tcp nor udp", r.VIP, r.Protocol)
 	case r.NewOnly && r.Protocol != "tcp":

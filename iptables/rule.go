@@ -38,8 +38,10 @@ func Chains() []Chain {
 		{false, "mangle", "PREROUTING"},
 		{false, "mangle", "FORWARD"},
 		{false, "mangle", "OUTPUT"},
+		{true, "nat", "PREROUTING"},
 		{true, "nat", "POSTROUTING"},
 		{true, "mangle", "PREROUTING"},
+		{true, "mangle", "FORWARD"},
 		{true, "mangle", "OUTPUT"},
 	}
 }

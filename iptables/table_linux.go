@@ -165,7 +165,7 @@ func (t *Table) Delete(ctx context.Context, r Rule) error {
 	}
 	var held error
 	if _, redirect := r.(Redirect); redirect {
-		held = t.Add(ctx, Hold{})
+		held = t.Add(ctx, Hold{IPv6: r.Chain().IPv6})
 	}
 	if errors.Is(held, ErrLocked) || ctx.Err() != nil {
 		return held

@@ -29,11 +29,9 @@ func (w *writing) groupRedirect(g *SyncGroup, members []*Instance) {
 		return
 	}
 	at := n.Backup.statement(n.Any.statement(g.head))
-	for _, i := range members {
-		if problem := w.noRedirect(i); problem != "" {
-			w.lost(at, "the script installs the REDIRECT rule by which a BACKUP accepts its share; lvsd cannot do that for %s, since %s", i.Name, problem)
-			return
-		}
+	if problem := w.noRedirect(); problem != "" {
+		w.lost(at, "the script installs the REDIRECT rule by which a BACKUP accepts its share; lvsd cannot do that here, since %s", problem)
+		return
 	}
 	for _, i := range members {
 		w.relays[i.Name] = at

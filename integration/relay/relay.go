@@ -36,14 +36,20 @@ func Binary(t lab.TB) string {
 
 // The addresses of the field report that the example is made of.
 const (
-	vip         = "192.168.3.100"
-	firstRelay  = 101
-	clientHost  = "192.168.3.3/24"
-	relayFormat = "192.168.3.%d/24"
+	vip          = "192.168.3.100"
+	vip6         = "2001:db8:3::100"
+	firstRelay   = 101
+	clientNumber = 3
+	hostFormat   = "192.168.3.%d/24"
+	hostFormat6  = "2001:db8:3::%d/64"
 )
 
-// Service is the address that clients connect to.
-var Service = netip.AddrPortFrom(netip.MustParseAddr(vip), 25)
+// Service is the address that clients connect to, Service6 that of IPv6 where the file
+// has one.
+var (
+	Service  = netip.AddrPortFrom(netip.MustParseAddr(vip), 25)
+	Service6 = netip.AddrPortFrom(netip.MustParseAddr(vip6), 25)
+)
 
 // Cluster is the relays and their client on one switch.
 type Cluster struct {
@@ -56,6 +62,8 @@ type Cluster struct {
 	Interval time.Duration
 
 	t lab.TB
+	// vips are those of the file.
+	vips []netip.Addr
 }
 
 // Relay is one node.
@@ -70,7 +78,7 @@ type Relay struct {
 
 // Options say what a cluster is made of.
 type Options struct {
-	// Relays is how many nodes there are, 1..4.
+	// Relays is how many nodes there are, 1..8.
 	Relays int
 	// Example is the configuration file, examples/mail-relay/lvsd.toml.
 	Example string
@@ -92,9 +100,13 @@ func New(t lab.TB, o Options) *Cluster {
 	}
 	c.Config = filepath.Join(c.Lab.Dir("etc"), "lvsd.toml")
 	c.Configure(edited)
-	c.Client = c.Lab.Host("client", clientHost)
+	c.vips = []netip.Addr{Service.Addr()}
+	if strings.Contains(edited, vip6) {
+		c.vips = append(c.vips, Service6.Addr())
+	}
+	c.Client = c.Host("client", clientNumber)
 	for i := range o.Relays {
-		host := c.Lab.Host(fmt.Sprintf("relay%d", i+1), fmt.Sprintf(relayFormat, firstRelay+i))
+		host := c.Host(fmt.Sprintf("relay%d", i+1), firstRelay+i)
 		c.Relays = append(c.Relays, &Relay{Host: host, cluster: c, run: c.Lab.Dir(host.Name, "run")})
 	}
 	for _, r := range c.Relays {
@@ -102,6 +114,17 @@ func New(t lab.TB, o Options) *Cluster {
 		r.Postfix = r.StartPostfix()
 	}
 	return c
+}
+
+// Host adds a host with the number as the end of its addresses: of IPv6 too, if the
+// file has a VIP of that family.
+func (c *Cluster) Host(name string, number int) *lab.Host {
+	c.t.Helper()
+	h := c.Lab.Host(name, fmt.Sprintf(hostFormat, number))
+	if len(c.vips) > 1 {
+		h.Run("ip", "address", "add", fmt.Sprintf(hostFormat6, number), "dev", lab.LinkName, "nodad")
+	}
+	return h
 }
 
 // Configure replaces the text of the file.
@@ -244,30 +267,48 @@ func (r *Relay) settled() (string, error) {
 	}
 	// The commands below are asked only when lvsd says that all is as it should
 	// be: they cost more than the rest of a slow machine may have left.
-	state, vip := status.Instances[0].State, status.Instances[0].VIPs[0]
-	if state == "master" != vip.Held || vip.Held == vip.Redirected {
-		return "", fmt.Errorf("is %s, says VIP held %v, redirected %v", state, vip.Held, vip.Redirected)
+	state := status.Instances[0].State
+	for _, vip := range status.Instances[0].VIPs {
+		if state == "master" != vip.Held || vip.Held == vip.Redirected {
+			return "", fmt.Errorf("is %s, says VIP %s held %v, redirected %v", state, vip.Address, vip.Held, vip.Redirected)
+		}
 	}
-	held, rule := r.HoldsVIP(), r.HasRule()
-	switch {
-	case state == "master" && held && !rule:
-	case state == "backup" && !held && rule:
-	default:
-		return "", fmt.Errorf("is %s, VIP held %v, rule present %v", state, held, rule)
+	for _, vip := range r.cluster.vips {
+		held, rule := r.holds(vip), r.redirects(vip)
+		switch {
+		case state == "master" && held && !rule:
+		case state == "backup" && !held && rule:
+		default:
+			return "", fmt.Errorf("is %s, VIP %s held %v, rule present %v", state, vip, held, rule)
+		}
 	}
 	return state, nil
 }
 
-// HoldsVIP reports whether the relay's kernel has the VIP.
+// HoldsVIP reports whether the relay's kernel has the VIP of IPv4.
 func (r *Relay) HoldsVIP() bool {
 	r.cluster.t.Helper()
-	return strings.Contains(r.Run("ip", "-4", "address", "show", "dev", lab.LinkName), vip+"/32")
+	return r.holds(Service.Addr())
 }
 
-// HasRule reports whether the relay's kernel has the REDIRECT rule.
+// HasRule reports whether the relay's kernel has the REDIRECT rule of IPv4.
 func (r *Relay) HasRule() bool {
 	r.cluster.t.Helper()
-	return strings.Contains(r.Run("iptables", "-t", "nat", "-S", "PREROUTING"), "-d "+vip+"/32")
+	return r.redirects(Service.Addr())
+}
+
+func (r *Relay) holds(vip netip.Addr) bool {
+	r.cluster.t.Helper()
+	return strings.Contains(r.Run("ip", "address", "show", "dev", lab.LinkName), fmt.Sprintf(" %s/%d ", vip, vip.BitLen()))
+}
+
+func (r *Relay) redirects(vip netip.Addr) bool {
+	r.cluster.t.Helper()
+	command := "iptables"
+	if vip.Is6() {
+		command = "ip6tables"
+	}
+	return strings.Contains(r.Run(command, "-t", "nat", "-S", "PREROUTING"), fmt.Sprintf("-d %s/%d ", vip, vip.BitLen()))
 }
 
 // Weight is the weight of a real server in the relay's kernel, -1 if it is not
