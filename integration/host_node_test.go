@@ -76,8 +76,13 @@ func newSegment(t *testing.T) *segment {
 	l := lab.New(s)
 	return &segment{
 		stages: s, lab: l, client: l.Host("client", "10.99.0.3/24"),
-		interval: time.Duration(math.Ceil(l.Scale()/4)) * time.Second,
+		interval: wholeSeconds(l),
 	}
+}
+
+// wholeSeconds is the segment's interval.
+func wholeSeconds(l *lab.Lab) time.Duration {
+	return time.Duration(math.Ceil(l.Scale()/4)) * time.Second
 }
 
 // virtualRouter is one VRRP instance, as lvsd, keepalived and FRR can be told

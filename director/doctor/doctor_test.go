@@ -148,6 +148,16 @@ var findingTests = []struct {
 	{"INPUT drops too much VRRP", relayFile, input("ACCEPT", "-A INPUT -p 112 -m limit --limit 9/sec -j DROP")},
 	{"INPUT accepts on other interfaces", relayFile, input("DROP", "-A INPUT -i ens+ -j ACCEPT", "-A INPUT -p tcp -j ACCEPT", "-A INPUT -p udp -j ACCEPT")},
 	{"INPUT accepts by a chain", relayFile, input("DROP", "-A INPUT -j allow", "-A allow -p 112 -j ACCEPT", "-A allow -s 192.0.2.0/24 -p udp -j ACCEPT", "-A allow -i eth+ -p tcp -m multiport --dports 20:30 -j ACCEPT")},
+	{"INPUT calls a chain that drops", relayFile, input("ACCEPT", "-A INPUT -j allow", "-A allow -p tcp -m tcp --dport 22 -j ACCEPT", "-A allow -j DROP")},
+	{"INPUT calls a chain that may be left before it drops", relayFile, input("ACCEPT", "-A INPUT -j allow", "-A allow -m limit --limit 9/sec -j RETURN", "-A allow -j DROP")},
+	{"INPUT calls a chain that is left before it accepts", relayFile, input("DROP", "-A INPUT -j allow", "-A allow -j RETURN", "-A allow -j ACCEPT")},
+	{"INPUT hands everything to a program", relayFile, input("DROP", "-A INPUT -j NFQUEUE --queue-num 0")},
+	{"a chain accepts that VRRP does not come to", relayFile, input(
+		"DROP", "-A INPUT -j before", "-A before -i lo -j ACCEPT", "-A before -p tcp -j limit", "-A before -p udp -j limit", "-A limit -j ACCEPT",
+	)},
+	{"unicast behind rules for multicast", strings.Replace(relayFile, "serve_on_backup = true", "serve_on_backup = true\nsource = \"192.0.2.1\"\npeers = [\"192.0.2.2\"]", 1), input(
+		"DROP", "-A INPUT -d 224.0.0.0/8 -i eth0 -j ACCEPT", "-A INPUT -p tcp -j ACCEPT",
+	)},
 	{"INPUT accepts new connections", relayFile, input("DROP", "-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT")},
 
 	{"a clock that is free", relayFile, func(f *Facts) { f.Clock = ClockFree }},

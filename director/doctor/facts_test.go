@@ -163,7 +163,7 @@ func says(edit func(*director.Status, *director.InstanceStatus)) func(*Facts) {
 
 // input is the table filter with this policy and these rules of INPUT.
 func input(policy string, rules ...string) func(*Facts) {
-	text := fmt.Sprintf("*filter\n:INPUT %s [0:0]\n:allow - [0:0]\n%s\nCOMMIT\n", policy, strings.Join(rules, "\n"))
+	text := fmt.Sprintf("*filter\n:INPUT %s [0:0]\n:allow - [0:0]\n:before - [0:0]\n:limit - [0:0]\n%s\nCOMMIT\n", policy, strings.Join(rules, "\n"))
 	return func(f *Facts) { f.Rulesets, f.NFTables = []Ruleset{ParseRuleset(text)}, true }
 }
 

@@ -184,44 +184,49 @@ func (r *Ruleset) drops(p packet) string {
 	if input == nil {
 		return ""
 	}
-	for _, rule := range input.Rules {
+	passes, why := r.walk(input, p, map[*Chain]bool{})
+	if !passes && why == "" && input.Policy == "DROP" {
+		why = "the policy of INPUT is DROP, and no rule accepts it"
+	}
+	return why
+}
+
+// walk follows the packet through the chain and those that its rules call. Either
+// something there may let it pass, or it says why it is dropped for sure; if neither,
+// it is for the caller to decide. A chain under way is not entered again: the kernel
+// knows no loops, a text may.
+func (r *Ruleset) walk(chain *Chain, p packet, entered map[*Chain]bool) (passes bool, why string) {
+	if entered[chain] {
+		return false, ""
+	}
+	entered[chain] = true
+	defer delete(entered, chain)
+	left := false // perhaps, before its end
+	for _, rule := range chain.Rules {
+		if !rule.may(p) {
+			continue
+		}
 		switch rule.Target {
-		case "ACCEPT":
-			if rule.may(p) {
-				return ""
-			}
+		case "ACCEPT", "QUEUE", "NFQUEUE":
+			return true, ""
 		case "DROP", "REJECT":
+			why = fmt.Sprintf("-A %s %s", chain.Name, rule.Text)
+		case "RETURN":
 			if rule.must(p) {
-				return "-A INPUT " + rule.Text
+				return false, ""
 			}
+			left = true
 		default:
-			if called := r.chain("filter", rule.Target); called != nil && rule.may(p) && r.accepts(called, p) {
-				return ""
+			if called := r.chain("filter", rule.Target); called != nil {
+				passes, why = r.walk(called, p, entered)
 			}
 		}
+		if passes || why != "" && rule.must(p) && !left {
+			return passes, why
+		}
+		why = ""
 	}
-	if input.Policy == "DROP" {
-		return "the policy of INPUT is DROP, and no rule accepts it"
-	}
-	return ""
-}
-
-// accepts reports whether something in the chain, or in any other that is called
-// by rules, may accept the packet.
-func (r *Ruleset) accepts(chain *Chain, p packet) bool {
-	return slices.ContainsFunc(chain.Rules, func(rule Rule) bool {
-		called := r.chain("filter", rule.Target)
-		return rule.may(p) && (rule.Target == "ACCEPT" || called != nil && r.mayAccept(p))
-	})
-}
-
-// mayAccept reports whether any chain that is called by rules may accept it.
-func (r *Ruleset) mayAccept(p packet) bool {
-	return slices.ContainsFunc(r.Chains, func(chain Chain) bool {
-		return chain.Table == "filter" && chain.Policy == "-" && slices.ContainsFunc(chain.Rules, func(rule Rule) bool {
-			return rule.Target == "ACCEPT" && rule.may(p)
-		})
-	})
+	return false, ""
 }
 
 // may reports whether the rule can match the first packet of this kind.
