@@ -32,7 +32,7 @@ export LVSD_TEST_ARTEFACTS := $(results)
 system_tests := ^Test(Exchange|TransparentNAT|WebFarm|RelayOfTwoSites|Chaos)$$
 relay_tests  := ^Test(Relay|RelayWithoutSync|KeepConnections)$$
 
-.PHONY: help build test here unit packaging host vm vm-relay vm-ipvs vm-systems vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan package lint fuzz install tools clean
+.PHONY: help build test here unit packaging host vm vm-relay vm-ipvs vm-systems vm-tests demo bench-failover bench-instances bench-ipvs bench-checks bench-plan chaos soak package lint vulncheck fuzz install tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -63,8 +63,8 @@ unit: tools ## tests of packages by themselves, with the race detector
 packaging: tools ## build a package, install it, run what it installed
 	@echo "== packaging"; LVSD_TEST_REQUIRE=$(packaging_promise) $(suite) $(again) -count $(results)/packaging test ./packaging
 
-host: tools ## tests in namespaces of this machine, with the race detector
-	@echo "== host"; LVSD_TEST_REQUIRE=$(host_promise) $(suite) $(again) -count $(results)/host test -race -parallel=4 -timeout=30m $(host_packages)
+host: tools $(build)/lvsd-race ## tests in namespaces of this machine, with the race detector in lvsd too
+	@echo "== host"; LVSD_BINARY=$(build)/lvsd-race GORACE='halt_on_error=1 exitcode=66' LVSD_TEST_REQUIRE=$(host_promise) $(suite) $(again) -count $(results)/host test -race -parallel=4 -timeout=30m $(host_packages)
 
 vm: vm-ipvs vm-systems vm-relay ## tests on a kernel with IPVS
 
@@ -102,6 +102,12 @@ bench-checks: install tools $(build)/bench ## measure health checks beside keepa
 	@$(vm_run) -timeout 60m -- $(build)/bench checks $(ARGS)
 	@go test -run '^$$' -bench Pool -benchtime $(or $(BENCHTIME),10x) ./healthcheck
 
+chaos: install tools $(build)/chaos ## break lvsd and keepalived on purpose; ARGS="-only REGEXP -seed N"
+	@$(vm_run) -timeout 60m -- $(build)/chaos faults $(ARGS)
+
+soak: install tools $(build)/chaos ## reload lvsd 10000 times, and half an hour of faults; ARGS="-reloads 10000 -for 30m"
+	@$(vm_run) -timeout 3h -- $(build)/chaos soak $(ARGS)
+
 bench-plan: ## measure the reading of files and the planner alone, to 50,000 real servers
 	@go test -run '^$$' -bench 'Parse|Plan|Diff|Snapshot' -benchtime $(or $(BENCHTIME),5x) ./config ./director
 
@@ -137,6 +143,9 @@ lint: ## vet, staticcheck and gofumpt
 	@unformatted=$$(go run mvdan.cc/gofumpt@v0.12.0 -l .) && \
 	if [ -n "$$unformatted" ]; then echo "gofumpt -w" $$unformatted; exit 1; fi
 
+vulncheck: ## ask the database of Go's vulnerabilities about what is used, over the network
+	go run golang.org/x/vuln/cmd/govulncheck@v1.8.0 ./...
+
 fuzz: ## fuzz every fuzz test for a while; FUZZTIME=20s
 	@for package in $$(go list ./...); do \
 		for name in $$(go test -list '^Fuzz' $$package | grep ^Fuzz); do \
@@ -154,7 +163,10 @@ tools: $(build)/lvsd $(build)/vm $(build)/suite
 $(build)/lvsd: $(go_files)
 	$(static) go build -trimpath -o $@ ./cmd/lvsd
 
-$(build)/vm $(build)/suite $(build)/demo $(build)/bench: $(build)/%: $(go_files)
+$(build)/lvsd-race: $(go_files)
+	CGO_ENABLED=1 go build -race -o $@ ./cmd/lvsd
+
+$(build)/vm $(build)/suite $(build)/demo $(build)/bench $(build)/chaos: $(build)/%: $(go_files)
 	$(static) go build -trimpath -o $@ ./integration/$*
 
 clean: ## remove what was built

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -55,7 +57,7 @@ func (c Command) Run(ctx context.Context) Result {
 		return Result{Exit: -1, Err: fmt.Errorf("%s: output: %w", name, err)}
 	}
 	cmd.Stdout, cmd.Stderr = out.write, out.write
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		out.end()
 		return Result{Exit: -1, Err: fmt.Errorf("start: %w", err)}
 	}
@@ -94,6 +96,28 @@ func (c Command) prepare(ctx context.Context) (*exec.Cmd, error) {
 		Dir:         "/",
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Credential: user.credential},
 	}, nil
+}
+
+// start starts the command. One of another user must not keep this process's
+// ambient capabilities. Root's are gone when the kernel changes the user; those
+// of an unprivileged process would stay, so it is started by a thread that has
+// given them up.
+func start(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr.Credential == nil || os.Geteuid() == 0 {
+		return cmd.Start()
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+		if err != nil {
+			err = fmt.Errorf("give up capabilities: %w", err)
+		} else {
+			err = cmd.Start()
+		}
+		started <- err
+	}()
+	return <-started
 }
 
 // await waits until the leader of a process group has ended, without reaping

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 )
 
 // Cache is for a daemon, which reads the same file again and again. It has the
@@ -25,11 +24,15 @@ type Cache struct {
 
 // Load is the Load of the package, and gives the same.
 func (c *Cache) Load(path, node string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, warnings, err := readConfiguration(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration file: %w", err)
 	}
-	return c.Parse(path, data, node)
+	cfg, err := c.Parse(path, data, node)
+	if err == nil {
+		cfg.Warnings = warnings
+	}
+	return cfg, err
 }
 
 // Parse is the Parse of the package, and gives the same.

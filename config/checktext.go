@@ -100,7 +100,7 @@ func readBytes(t *table, key string) string {
 func readScriptCheck(t *table) probe.Script {
 	return probe.Script{
 		Command: probe.ListOf(readCommand(t, "command", "required")...),
-		User:    read(t, "user", kinds.user).orElse("", "lvsd's own"),
+		User:    read(t, "user", kinds.user).orElse("", "global.script_user"),
 		Dynamic: read(t, "dynamic", kinds.boolean).or(false),
 	}
 }

@@ -42,6 +42,9 @@ type Config struct {
 	// Hash is of the file's bytes, the first 16 hex digits of their SHA-256: nodes
 	// with the same file have the same. It is no part of what Equal compares.
 	Hash string `json:"-"`
+	// Warnings are what is to be said about the file as such, who may read it;
+	// they are no part of what Equal compares either.
+	Warnings []string `json:"-"`
 }
 
 // Equal reports whether a reload from c to other changes nothing. It compares
@@ -49,6 +52,7 @@ type Config struct {
 func (c *Config) Equal(other *Config) bool {
 	a, b := *c, *other
 	a.Hash, b.Hash = "", ""
+	a.Warnings, b.Warnings = nil, nil
 	return reflect.DeepEqual(&a, &b)
 }
 
@@ -71,6 +75,9 @@ type Global struct {
 	LockWait time.Duration
 	// OnDrift is what is done about changes of somebody else's.
 	OnDrift OnDrift
+	// ScriptUser runs the hooks and the scripts of trackers and checks that name
+	// no user; empty is lvsd's own. They all have it already.
+	ScriptUser string
 }
 
 // OnDrift is what is done about what somebody else changed in the kernel.
@@ -273,6 +280,8 @@ type Hooks struct {
 	Any []string
 	// Timeout bounds one run; default 30s.
 	Timeout time.Duration
+	// User runs them, see command.ParseUser; empty is lvsd's own.
+	User string
 	// Environment is added to the hook's environment.
 	Environment map[string]string
 }
@@ -340,6 +349,8 @@ type ServiceHooks struct {
 	QuorumUp, QuorumDown, ServerUp, ServerDown []string
 	// Timeout bounds one run; default 30s.
 	Timeout time.Duration
+	// User runs them, as those of an instance.
+	User string
 	// Environment is added to the hook's environment.
 	Environment map[string]string
 }

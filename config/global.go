@@ -7,10 +7,11 @@ func readGlobal(t *table) Global {
 	t = t.forNode()
 	defer t.close()
 	return Global{
-		RouterID: read(t, "router_id", label()).orElse(t.node, "the host name"),
-		Resync:   read(t, "resync", duration(100*time.Millisecond, time.Hour, 1)).or(time.Second),
-		OnDrift:  OnDrift(read(t, "on_drift", choice(string(Repair), string(Report))).or(string(Repair))),
-		LockWait: read(t, "lock_wait", duration(time.Second, time.Minute, time.Second)).or(time.Second),
+		RouterID:   read(t, "router_id", label()).orElse(t.node, "the host name"),
+		Resync:     read(t, "resync", duration(100*time.Millisecond, time.Hour, 1)).or(time.Second),
+		OnDrift:    OnDrift(read(t, "on_drift", choice(string(Repair), string(Report))).or(string(Repair))),
+		ScriptUser: read(t, "script_user", kinds.user).orElse("", "lvsd's own"),
+		LockWait:   read(t, "lock_wait", duration(time.Second, time.Minute, time.Second)).or(time.Second),
 	}
 }
 

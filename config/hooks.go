@@ -22,6 +22,7 @@ func readHooks(t *table) Hooks {
 		Stop:        readCommand(t, "stop", "[]"),
 		Any:         readCommand(t, "any", "[]"),
 		Timeout:     readHookTimeout(t),
+		User:        readHookUser(t),
 		Environment: readEnvironment(t),
 	}
 }
@@ -39,12 +40,17 @@ func readServiceHooks(main *table) ServiceHooks {
 		ServerUp:    readCommand(t, "server_up", "[]"),
 		ServerDown:  readCommand(t, "server_down", "[]"),
 		Timeout:     readHookTimeout(t),
+		User:        readHookUser(t),
 		Environment: readEnvironment(t),
 	}
 }
 
 func readHookTimeout(t *table) time.Duration {
 	return read(t, "timeout", duration(100*time.Millisecond, time.Hour, 1)).or(hookTimeout)
+}
+
+func readHookUser(t *table) string {
+	return read(t, "user", kinds.user).orElse("", "global.script_user")
 }
 
 // readCommand reads the argument vector of a command; an empty one is none.

@@ -12,7 +12,7 @@ import (
 
 // Load reads the file at path as it applies to the node, see Parse. A file that
 // cannot be read is an error that wraps the operating system's; one that it
-// names is a problem.
+// names is a problem. A file that everyone may write is refused.
 func Load(path, node string) (*Config, error) { return new(Cache).Load(path, node) }
 
 // Parse reads the file's text as it applies to the node, a host name. Name is
@@ -125,6 +125,7 @@ func (d *document) read(node string, keys map[string]keySpec) (*Config, Problems
 	}
 	if len(found.found) == 0 {
 		cfg.Services = expandServices(services)
+		cfg.withScriptUser()
 		if slices.ContainsFunc(services, (*service).hasPaths) {
 			cfg.Services = withPathMarks(cfg.Services)
 		}

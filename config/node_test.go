@@ -79,6 +79,10 @@ file = "/run/drain"
 	}{
 		{`global.node.relay2.router_id = "x"`, func(c *Config) { c.Global.RouterID = "x" }},
 		{`global.node.relay2.resync = "2s"`, func(c *Config) { c.Global.Resync = 2 * time.Second }},
+		{`global.node.relay2.script_user = "nobody"`, func(c *Config) {
+			c.Global.ScriptUser = "nobody"
+			c.VRRP[0].Hooks.User, c.VRRP[1].Hooks.User, c.Groups[0].Hooks.User = "nobody", "nobody", "nobody"
+		}},
 		{`global.node.relay2.on_drift = "report"`, func(c *Config) { c.Global.OnDrift = Report }},
 		{`metrics.node.relay2.listen = "off"`, func(c *Config) { c.Metrics.Listen = netip.AddrPort{} }},
 		{`metrics.node.relay2.keepalived_names = true`, func(c *Config) { c.Metrics.KeepalivedNames = true }},

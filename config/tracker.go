@@ -112,7 +112,7 @@ func readScript(t *table) *track.Script {
 	s.Timeout = read(t, "timeout", duration(10*time.Millisecond, time.Hour, 1)).orElse(s.Interval, "the interval")
 	s.Rise = read(t, "rise", integer(1, 100)).or(1)
 	s.Fall = read(t, "fall", integer(1, 100)).or(1)
-	s.User = read(t, "user", word()).orElse("", "lvsd's own")
+	s.User = read(t, "user", kinds.user).orElse("", "global.script_user")
 	return s
 }
 

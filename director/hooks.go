@@ -44,7 +44,7 @@ func (h *hooks) end(ctx context.Context) error {
 func commands(c config.Hooks) hook.Commands {
 	return hook.Commands{
 		Master: c.Master, Backup: c.Backup, Fault: c.Fault, Stop: c.Stop,
-		Any: c.Any, Timeout: c.Timeout, Environment: c.Environment,
+		Any: c.Any, Timeout: c.Timeout, User: c.User, Environment: c.Environment,
 	}
 }
 

@@ -14,7 +14,7 @@ const hookConcurrency = 8
 func serviceCommands(c config.ServiceHooks) hook.Commands {
 	return hook.Commands{
 		QuorumUp: c.QuorumUp, QuorumDown: c.QuorumDown, ServerUp: c.ServerUp, ServerDown: c.ServerDown,
-		Timeout: c.Timeout, Environment: c.Environment,
+		Timeout: c.Timeout, User: c.User, Environment: c.Environment,
 	}
 }
 

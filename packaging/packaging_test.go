@@ -87,6 +87,9 @@ var wanted = map[string]string{
 	"/usr/sbin/lvsd":                                 "-rwxr-xr-x",
 	"/usr/lib/systemd/system/lvsd.service":           "-rw-r--r--",
 	"/usr/lib/modules-load.d/lvsd.conf":              "-rw-r--r--",
+	"/usr/lib/sysusers.d/lvsd.conf":                  "-rw-r--r--",
+	"/usr/lib/lvsd/unprivileged.conf":                "-rw-r--r--",
+	"/usr/lib/lvsd/tmpfiles.conf":                    "-rw-r--r--",
 	"/etc/lvsd/lvsd.toml.example":                    "-rw-r-----",
 	"/usr/share/man/man8/lvsd.8.gz":                  "-rw-r--r--",
 	"/usr/share/man/man8/lvsd-status.8.gz":           "-rw-r--r--",
@@ -97,14 +100,14 @@ var wanted = map[string]string{
 	"/usr/share/doc/lvsd/third-party-licences.txt":   "-rw-r--r--",
 	"/usr/share/doc/lvsd/docs/operation.md":          "-rw-r--r--",
 
-	"/usr/share/doc/lvsd/docs/":                               "drwxr-xr-x",
-	"/usr/share/doc/lvsd/examples/prometheus/":                "drwxr-xr-x",
-	"/usr/share/doc/lvsd/examples/mail-relay/":                "drwxr-xr-x",
-	"/usr/share/doc/lvsd/examples/proxy-pair/README.md":     "-rw-r--r--",
-	"/usr/share/doc/lvsd/examples/mail-relay/README.md":       "-rw-r--r--",
-	"/usr/share/doc/lvsd/examples/transparent-nat/README.md":      "-rw-r--r--",
+	"/usr/share/doc/lvsd/docs/":                              "drwxr-xr-x",
+	"/usr/share/doc/lvsd/examples/prometheus/":               "drwxr-xr-x",
+	"/usr/share/doc/lvsd/examples/mail-relay/":               "drwxr-xr-x",
+	"/usr/share/doc/lvsd/examples/proxy-pair/README.md":      "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/mail-relay/README.md":      "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/transparent-nat/README.md": "-rw-r--r--",
 	"/usr/share/doc/lvsd/examples/exchange-two-dc/README.md": "-rw-r--r--",
-	"/usr/share/doc/lvsd/examples/web-farm/README.md":         "-rw-r--r--",
+	"/usr/share/doc/lvsd/examples/web-farm/README.md":        "-rw-r--r--",
 }
 
 func (b built) files(t *testing.T) {

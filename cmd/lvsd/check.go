@@ -65,6 +65,11 @@ func newCheck() *cobra.Command {
 			if err != nil || !host {
 				return err
 			}
+			for _, warning := range c.Warnings {
+				if _, err := fmt.Fprintln(command.ErrOrStderr(), "warning:", warning); err != nil {
+					return err
+				}
+			}
 			return reportLacks(command.OutOrStdout(), director.Lacks(c))
 		},
 	}

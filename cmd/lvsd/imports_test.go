@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"integration/vm/init":     {"integration/vm/protocol"},
 	"integration/vm/input":    nil,
 	"integration/vm/protocol": nil,
+	"integration/chaos":       {"director", "director/control", "integration/lab", "vrrp", "vrrp/segment"},
 	"integration/relay":       {"director", "director/control", "integration/lab"},
 	"integration/demo":        {"integration/lab", "integration/relay", "integration/vm/input", "integration/vm/protocol", "vrrp"},
 	"examples":                nil,

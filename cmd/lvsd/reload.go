@@ -182,6 +182,7 @@ func (r *reloader) goOver(ctx context.Context, request *control.ReloadRequest) (
 	if err != nil {
 		return answer, r.refused(control.CodeInvalidFile, err)
 	}
+	warn(r.log, c)
 	if request != nil {
 		if answer.Plan, err = r.preview(ctx, c); err != nil {
 			return answer, r.refused(control.CodeFailed, fmt.Errorf("plan: %w", err))

@@ -103,6 +103,7 @@ func runDaemon(ctx context.Context, flags runFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	warn(log, c)
 	unlock, err := lockRunDirectory(flags.runDirectory)
 	if err != nil {
 		return err
@@ -141,6 +142,13 @@ func (f *runFlags) load(files *config.Cache) (*config.Config, error) {
 		return nil, err
 	}
 	return files.Load(f.file.path, node)
+}
+
+// warn logs what is to be said about the file as such.
+func warn(log *slog.Logger, c *config.Config) {
+	for _, warning := range c.Warnings {
+		log.Warn("look after the configuration file", "warning", warning)
+	}
 }
 
 // serve runs the director, what stands around it, the control socket and the signal

@@ -70,11 +70,17 @@ func write(c *Configuration, n *notebook, name string, o Options) *document {
 
 func (w *writing) global() {
 	g := &w.c.Global
-	if g.RouterID != "" {
-		w.doc.add("[global]", g.head).set("router_id", g.RouterID, g.at["router_id"])
+	// Without the line it is lvsd itself, which is root.
+	user := strings.TrimPrefix(g.ScriptUser, "root")
+	if g.RouterID == "" && user == "" {
+		return
 	}
-	if g.ScriptUser != "" && g.ScriptUser != "root" {
-		w.differs(g.at["script_user"], "script_user %s: trackers and checks run as %s, but hooks of roles and services as lvsd itself", g.ScriptUser, g.ScriptUser)
+	t := w.doc.add("[global]", g.head)
+	if g.RouterID != "" {
+		t.set("router_id", g.RouterID, g.at["router_id"])
+	}
+	if user != "" {
+		t.set("script_user", user, g.at["script_user"])
 	}
 }
 

@@ -51,6 +51,7 @@ func (w *writing) port(a netip.AddrPort, method Forwarding, f front) uint16 {
 
 func (w *writing) hooks(t *table, v *VirtualServer) {
 	var sub *table
+	var written []*Script
 	set := func(key string, s *Script) {
 		argv := []string(nil)
 		if s != nil {
@@ -63,12 +64,13 @@ func (w *writing) hooks(t *table, v *VirtualServer) {
 			sub = t.sub("[hooks]", s.at)
 		}
 		sub.set(key, argv, s.at)
-		w.hookUser(s)
+		written = append(written, s)
 	}
 	set("quorum_up", v.QuorumUp)
 	set("quorum_down", v.QuorumDown)
 	set("server_up", w.commonHook(v, "notify_up", func(s *RealServer) *Script { return s.NotifyUp }))
 	set("server_down", w.commonHook(v, "notify_down", func(s *RealServer) *Script { return s.NotifyDown }))
+	w.hookUser(sub, written)
 }
 
 // commonHook is the script of all real servers, if it is one: hooks are of a

@@ -225,12 +225,13 @@ func (w *writing) scriptTracker(s *TrackScript) {
 	}
 }
 
-// user is whom a script runs as; root is lvsd itself.
+// user is what the key of a script with the user has to say; empty if the script
+// runs as script_user says without it.
 func (w *writing) user(own string) string {
-	if user := cmp.Or(own, w.c.Global.ScriptUser); user != "root" {
-		return user
+	if own == "" || own == cmp.Or(w.c.Global.ScriptUser, "root") {
+		return ""
 	}
-	return ""
+	return own
 }
 
 func (w *writing) counts(t *table, rise, fall int, o *origin) {

@@ -256,7 +256,7 @@ func (w *writing) serveOnBackup(t *table, i *Instance) {
 	if !w.redirects(n.Backup) && !w.redirects(n.Any) {
 		return
 	}
-	problem := w.noRedirect(i)
+	problem := w.noRedirect()
 	if problem != "" {
 		w.lost(n.Backup.statement(i.head), "the script installs the REDIRECT rule by which a BACKUP accepts its share; lvsd cannot do that here, since %s", problem)
 		return
@@ -267,12 +267,7 @@ func (w *writing) serveOnBackup(t *table, i *Instance) {
 }
 
 // noRedirect says why there can be no rule, or nothing.
-func (w *writing) noRedirect(i *Instance) string {
-	for _, a := range append(append([]Address{}, i.VIPs...), i.Excluded...) {
-		if a.Prefix.Addr().Is6() {
-			return "there is no such rule for IPv6 yet"
-		}
-	}
+func (w *writing) noRedirect() string {
 	for _, v := range w.c.Services {
 		if v.Mark != 0 {
 			return "there is a service by firewall mark"
@@ -328,6 +323,7 @@ func (w *writing) garp(t *table, i *Instance) {
 // notify writes the commands of an instance or group.
 func (w *writing) notify(t *table, n Notify) {
 	var sub *table
+	var written []*Script
 	for _, hook := range []struct {
 		key    string
 		script *Script
@@ -344,12 +340,26 @@ func (w *writing) notify(t *table, n Notify) {
 			sub = t.sub("[notify]", hook.script.at)
 		}
 		sub.set(hook.key, argv, hook.script.at)
-		w.hookUser(hook.script)
+		written = append(written, hook.script)
 	}
+	w.hookUser(sub, written)
 }
 
-func (w *writing) hookUser(s *Script) {
-	if s.User != "" && s.User != "root" {
-		w.differs(s.at, "%s: hooks run as lvsd itself, not as %q; let the command begin with runuser or setpriv", s.at.Word(), s.User)
+// hookUser writes whom the commands of a table run as, which is one user for all.
+func (w *writing) hookUser(t *table, scripts []*Script) {
+	whom := func(s *Script) string {
+		name, _, _ := strings.Cut(s.User, " ")
+		return cmp.Or(name, w.c.Global.ScriptUser, "root")
+	}
+	for n, s := range scripts {
+		if _, group, ok := strings.Cut(s.User, " "); ok {
+			w.differs(s.at, "%s: lvsd takes the group %q from the user", s.at.Word(), group)
+		}
+		switch user := w.user(whom(s)); {
+		case whom(s) != whom(scripts[0]):
+			w.differs(s.at, "%s: the hooks of one table run as one user, %s; this one ran as %s", s.at.Word(), whom(scripts[0]), whom(s))
+		case n == 0 && user != "":
+			t.set("user", user, s.at)
+		}
 	}
 }

@@ -197,6 +197,21 @@ func TestMailLaterForOne(t *testing.T) {
 	}
 }
 
+// TestMailServerTalks: a reply without an end is not gathered.
+func TestMailServerTalks(t *testing.T) {
+	for _, mode := range []string{"tls", "none"} {
+		for _, endless := range []string{strings.Repeat("x", 2*maxHeard), strings.Repeat("250-more\r\n", maxHeard/8)} {
+			s := newSMTPServer(t, func(s *smtpServer) { s.whole = mode == "tls" })
+			s.when("EHLO", endless)
+			s.when("HELO", endless)
+			err := mailerTo(s, mode).send(t.Context(), news())
+			if err == nil || !strings.Contains(err.Error(), "said more than") {
+				t.Errorf("%s: %.200v", mode, err)
+			}
+		}
+	}
+}
+
 // TestMailServerHangs at any point: the context ends it.
 func TestMailServerHangs(t *testing.T) {
 	for _, command := range []string{"EHLO", "STARTTLS", "RCPT", "DATA"} {

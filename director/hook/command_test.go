@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/command"
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
 func TestExactArguments(t *testing.T) {
@@ -74,6 +75,33 @@ QUEUE=/var/spool/a b
 TZ=Europe/Berlin`
 	if r.Output != want {
 		t.Errorf("environment\n%s\nwant\n%s\n(%v)", r.Output, want, r.Err)
+	}
+}
+
+func TestUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		lab.Missing(t, "root", errors.New("not root"))
+	}
+	t.Setenv("HOME", "/root")
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := script(t, dir, "notify", `echo $(id -u) $(id -G) home=$HOME $(sed -n 's/^CapEff:.0*//p' /proc/self/status).`)
+	b := newBench(t, Commands{Master: []string{path}, User: "nobody"})
+	for user, want := range map[string]string{"nobody": "65534 65534 home= .", "1234:99": "1234 99 home= ."} {
+		b.SetCommands(Commands{Master: []string{path}, User: user})
+		b.Notify(event(Master))
+		if r := <-b.results; r.Err != nil || r.Output != want {
+			t.Errorf("user %s: %q, %v, want %q", user, r.Output, r.Err, want)
+		}
+	}
+	b.SetCommands(Commands{Master: []string{path}, User: "no-such-user"})
+	b.Notify(event(Master))
+	if r := <-b.results; r.Err == nil || r.Exit != -1 || r.Output != "" {
+		t.Errorf("unknown user: %+v", r)
 	}
 }
 
@@ -248,6 +276,8 @@ func TestRefused(t *testing.T) {
 		{link(missing), fs.ErrNotExist},
 		{plain, fs.ErrPermission},
 		{dir, nil},
+		{fifo(t, dir, "fifo"), nil}, // opening it would wait for ever
+		{"/dev/null", nil},
 	} {
 		r := runOne(t, Commands{Master: []string{test.path}})
 		if r.Err == nil || r.Exit != -1 || r.Output != "" {

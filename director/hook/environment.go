@@ -12,9 +12,12 @@ import (
 
 // environment returns what a command sees, sorted: a few harmless variables of
 // this process, the configured ones, and the event.
-func environment(e Event, configured map[string]string) []string {
+func environment(e Event, c Commands) []string {
 	variables := command.Inherited(os.Environ())
-	maps.Copy(variables, configured)
+	if c.User != "" {
+		delete(variables, "HOME") // of another user
+	}
+	maps.Copy(variables, c.Environment)
 	maps.Copy(variables, map[string]string{
 		"LVSD_PREVIOUS_STATE": e.Previous,
 		// A zero byte, in the words of someone else, would keep it from running.

@@ -41,6 +41,8 @@ type Commands struct {
 	QuorumUp, QuorumDown, ServerUp, ServerDown []string
 	// Timeout bounds each single command; DefaultTimeout if not positive.
 	Timeout time.Duration
+	// User runs them, see command.ParseUser; empty is this process's user.
+	User string
 	// Environment is added to the environment. It may replace inherited
 	// variables, but not those that begin with LVSD_ and tell the event.
 	Environment map[string]string

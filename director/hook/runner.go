@@ -169,7 +169,7 @@ func (r *Runner) execute(j job) {
 		return
 	}
 	defer r.freeSlot()
-	env := environment(j.event, j.commands.Environment)
+	env := environment(j.event, j.commands)
 	for i, argv := range j.argvs {
 		result := Result{Event: j.event, Command: argv}
 		if i == 0 {
@@ -177,7 +177,7 @@ func (r *Runner) execute(j job) {
 		}
 		ctx, cancel := context.WithTimeout(r.life, j.commands.timeout())
 		began := time.Now()
-		ended := command.Command{Argv: argv, Env: env}.Run(ctx)
+		ended := command.Command{Argv: argv, Env: env, User: j.commands.User}.Run(ctx)
 		result.Exit, result.Output, result.Err = ended.Exit, ended.Output, ended.Err
 		result.Duration = time.Since(began)
 		cancel()
