@@ -7,6 +7,7 @@ import (
 
 // receive counts a packet and steps if it is a valid advert of this router.
 func (r *Router) receive(p Packet) {
+	r.restrain(p)
 	a := &r.advert
 	d := r.config.read(p, a)
 	sound := d == Accepted

@@ -31,6 +31,8 @@ func (ipv4) loadVRID() []bpf.Instruction {
 	return []bpf.Instruction{bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: vridAt, Size: 1}}
 }
 
+func (ipv4) sourceAt() uint32 { return 12 }
+
 func (ipv4) join(fd int, group netip.Addr, index int) error {
 	m := &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(index)}
 	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, m); err != nil {

@@ -34,6 +34,8 @@ func (ipv6) loadVRID() []bpf.Instruction {
 	return []bpf.Instruction{bpf.LoadAbsolute{Off: vridAt, Size: 1}}
 }
 
+func (ipv6) sourceAt() uint32 { return 8 }
+
 func (ipv6) join(fd int, group netip.Addr, index int) error {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index); err != nil {
 		return fmt.Errorf("IPV6_MULTICAST_IF: %w", err)

@@ -26,6 +26,8 @@ type family interface {
 	options() []option
 	// loadVRID reads the VRID of a packet as the socket's filter sees it.
 	loadVRID() []bpf.Instruction
+	// sourceAt is where the source address is in the IP header.
+	sourceAt() uint32
 	// join makes the socket a member of the group and send to it on the
 	// interface.
 	join(fd int, group netip.Addr, index int) error
@@ -49,6 +51,7 @@ type socket struct {
 	alarm   *alarm
 	ifname  string
 	index   int
+	vrid    uint8
 	source  netip.Addr
 	in      [maxAdvertIPv6Len + 1]byte // more than the longest IPv4 advert with header; and one to see what is longer
 	control [maxControl]byte
@@ -79,7 +82,7 @@ func Dial(ifname string, c Config) (Conn, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("raw socket on %s: %w", ifname, err)
 	}
-	s := &socket{family: f, file: os.NewFile(uintptr(fd), "vrrp "+ifname), ifname: ifname, index: ifi.Index, source: source}
+	s := &socket{family: f, file: os.NewFile(uintptr(fd), "vrrp "+ifname), ifname: ifname, index: ifi.Index, vrid: c.VRID, source: source}
 	if s.raw, err = s.file.SyscallConn(); err == nil {
 		err = s.Up()
 	}
@@ -114,7 +117,7 @@ func configure(fd int, f family, ifi *net.Interface, source netip.Addr, c Config
 			return fmt.Errorf("%s: %w", o.name, err)
 		}
 	}
-	if err := attachFilter(fd, f.loadVRID(), c.VRID); err != nil {
+	if err := attachFilter(fd, f, c.VRID, Mute{}); err != nil {
 		return err
 	}
 	local := source
@@ -231,6 +234,14 @@ func (s *socket) Write(message []byte, to netip.Addr) error {
 		return fmt.Errorf("send to %v on %s: %w", to, s.ifname, err)
 	}
 	return nil
+}
+
+// Mute drops packets before they are queued: what the kernel drops in the sender's
+// time costs this process nothing.
+func (s *socket) Mute(m Mute) error {
+	var failed error
+	err := s.raw.Control(func(fd uintptr) { failed = attachFilter(int(fd), s.family, s.vrid, m) })
+	return errors.Join(err, failed)
 }
 
 // Up asks for the flags and index by ioctl, which takes no lock that a busy

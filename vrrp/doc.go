@@ -44,6 +44,8 @@
 //     decides.
 //   - A MASTER answers losing adverts (RFC 9568 section 6.4.3) at most once
 //     between two of its regular ones.
+//   - Who sends more than any router would is not heard, for moments at a time
+//     (Mute).
 //   - The owner of the addresses (priority 255) does not ignore adverts, so that
 //     two owners settle who serves (RFC 9568 erratum 8298).
 //   - Adverts of both versions may carry keepalived's HMAC-SHA256 trailer

@@ -22,6 +22,9 @@ const (
 	// NoticeOwnAddress: a packet carries our own source address that this
 	// router did not send.
 	NoticeOwnAddress
+	// NoticeFlood: more packets than routers send. Peer is who sends most of them,
+	// or the unspecified address if they come from everywhere.
+	NoticeFlood
 	// NoticeAuth: the authentication of an advert is missing or wrong.
 	NoticeAuth
 	// NoticeVersion: an advert is of the other version of the protocol.
@@ -50,6 +53,7 @@ var noticeText = [noticeKinds]string{
 	NoticeTwoMasters:    "two_masters",
 	NoticeDuplicateVRID: "duplicate_vrid",
 	NoticeOwnAddress:    "own_address",
+	NoticeFlood:         "flood",
 	NoticeAuth:          "auth",
 	NoticeVersion:       "version",
 	NoticeInterval:      "interval",

@@ -98,6 +98,9 @@ type Router struct {
 	senders  senders
 	sequence Sequence
 	out      []byte
+	flood    flood
+	// follows is the MASTER that this BACKUP waits for; zero in other roles.
+	follows netip.Addr
 }
 
 // NewRouter makes a Router; Run starts it. It fails if the configuration is not
@@ -258,6 +261,7 @@ func (r *Router) dialed() bool {
 	}
 	r.conn, r.config.Source = conn, conn.Source()
 	r.trouble, r.backoff, r.downSince = "", redialFirst, time.Time{}
+	r.flood = flood{}
 	r.publish()
 	return true
 }
@@ -350,6 +354,7 @@ func (r *Router) wait() {
 		return
 	}
 	if !time.Now().Before(wake) {
+		r.relent(time.Now())
 		r.timeout()
 	}
 }
@@ -362,6 +367,9 @@ func (r *Router) wakeAt() time.Time {
 	}
 	if !r.downSince.IsZero() {
 		wake = earlier(wake, r.downSince.Add(r.config.LinkDownDelay))
+	}
+	if !r.flood.until.IsZero() {
+		wake = earlier(wake, r.flood.until)
 	}
 	return wake
 }
@@ -416,6 +424,12 @@ func (r *Router) downFor() time.Duration {
 func (r *Router) step(ev Event, now time.Time) {
 	from := r.state.Role
 	next, actions := r.config.Step(r.state, ev, now)
+	switch {
+	case next.Role != Backup:
+		r.follows = netip.Addr{}
+	case next.Follows:
+		r.follows = next.MasterAddress
+	}
 	// Outside of the election there is no priority: then it is the last one.
 	priority := cmp.Or(next.Priority, r.state.Priority, r.config.Priority)
 	shown := changed(r.state, next)
