@@ -255,8 +255,8 @@ func TestWire(t *testing.T) {
 				to = vips(2)[0]
 			}
 			a, stopA := l.run(0, configs[0])
-			b, _ := l.run(1, configs[1])
 			until(t, "a master", is(a, vrrp.Master))
+			b, _ := l.run(1, configs[1]) // not before: it would stay what it becomes while the first is held up
 			until(t, "the backup to know it", func() bool {
 				s := b.Status()
 				return s.Role == vrrp.Backup && s.Master == vips(1)[0] && s.MasterPriority == 150
