@@ -20,7 +20,7 @@ func TestClientsInclude(t *testing.T) {
 			t.Errorf("%q: %v, want %v", client, got, want)
 		}
 	}
-	if !(Clients)(nil).Include("@") {
+	if !Clients(nil).Include("@") {
 		t.Error("none is all")
 	}
 }

@@ -30,7 +30,7 @@ const (
 	// maxRaces is how often in a row a failure counts as somebody else's coming
 	// between, to be met at once.
 	maxRaces = 3
-	// restShare is how many times as long as a look at the kernel took is waited
+	// restShare is how many times as long as a look at the kernel cost is waited
 	// for the next one while nothing happens: to watch costs a twentieth of a CPU
 	// at most, however large the table. maxRest bounds that wait, unless Resync is
 	// longer.
@@ -53,6 +53,9 @@ type Network interface {
 	Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, claimed func(netif.Claim)) error
 	// LinkUp reports whether the interface exists, is up and has a carrier.
 	LinkUp(name string) (bool, error)
+	// Local reports whether the address, which was one of the interface's, is
+	// still this host's.
+	Local(ifname string, addr netip.Addr) (bool, error)
 	// Watch calls changed, which must not block, whenever a link, an address, or
 	// a route or rule of lvsd's may have changed, until ctx ends.
 	Watch(ctx context.Context, changed func()) error
@@ -140,7 +143,7 @@ type Director struct {
 	leftOut   string
 
 	// The loop's own: what it worked out of the configuration, that everything is
-	// to be planned, how long the last look at the kernel took, when it is to be
+	// to be planned, what the last look at the kernel cost, when it is to be
 	// read, a weight to rise and something to end that a switch needs for a while,
 	// and how often in a row somebody else came between.
 	derived   derived
@@ -148,7 +151,7 @@ type Director struct {
 	reordered []int          // services that orders changed, by their place
 	applied   *config.Config // that Applied was called for
 	first     *reading       // until it was used or is old
-	lookTook  time.Duration
+	lookCost  time.Duration
 	readAt    time.Time
 	riseAt    time.Time
 	switchEnd time.Time

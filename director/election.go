@@ -93,6 +93,10 @@ func (d *Director) judge(i *instance, seen *links, now time.Time) time.Time {
 	c := i.config
 	d.mu.Unlock()
 	faults, due := i.linkFaults(c, seen, now)
+	lost, lostDue := i.sourceLost(c, d.Network, now)
+	if due = sooner(due, lostDue); lost != "" {
+		faults[causeSource] = lost
+	}
 
 	d.mu.Lock()
 	was, is := i.fit, assess(i.base(), d.tracksOf(c, now), now)

@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -108,6 +109,51 @@ func TestTrackerMovesTheRole(t *testing.T) {
 		strong.stop(context.Canceled)
 		weak.stop(context.Canceled)
 	})
+}
+
+// TestLostSourceIsFault: somebody flushes the interface's addresses. The MASTER could
+// still send adverts, and reach no real server.
+func TestLostSourceIsFault(t *testing.T) {
+	for _, delay := range []time.Duration{0, 3 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			strong, weak := pair(t, func(strong, _ *node) {
+				strong.config.VRRP[0].Router.LinkDownDelay = delay
+				dial := strong.dial
+				strong.dial = func(ifname string, c vrrp.Config) (vrrp.Conn, error) {
+					if local, _ := strong.kernel.Local(ifname, strong.address); !local {
+						return nil, errors.New("no IPv4 address of its own")
+					}
+					return dial(ifname, c)
+				}
+			})
+			strong.kernel.setLink("eth0", false)
+			advance(delay + 2*time.Second)
+			strong.wantRole("fault")
+			if n := strong.instance().FaultCounts[causeSource]; n != 0 {
+				t.Errorf("a link that is down is taken for a lost source %d times", n)
+			}
+			strong.kernel.setLink("eth0", true)
+			advance(10 * time.Second)
+
+			strong.kernel.lose(strong.address)
+			if delay > 0 {
+				advance(delay - 500*time.Millisecond)
+				strong.wantRole("master")
+			}
+			advance(2 * time.Second)
+			strong.wantRole("fault")
+			weak.wantRole("master")
+			if n := strong.instance().FaultCounts[causeSource]; n != 1 {
+				t.Errorf("the cause counts %d times", n)
+			}
+			strong.kernel.lose(netip.Addr{})
+			advance(10 * time.Second)
+			strong.wantRole("master")
+			weak.wantRole("backup")
+			strong.stop(context.Canceled)
+			weak.stop(context.Canceled)
+		})
+	}
 }
 
 func TestTrackerOfWeightZeroIsDebouncedFault(t *testing.T) {

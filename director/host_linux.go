@@ -3,9 +3,13 @@ package director
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/config"
 	"github.com/lvsd/lvsd/director/netif"
@@ -72,7 +76,10 @@ func (h *Host) Close() error {
 // Read implements Kernel.
 func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 	var s Snapshot
-	var err error
+	used, err := processorTime()
+	if err != nil {
+		return Snapshot{}, err
+	}
 	if err := h.table.fill(&s); err != nil {
 		return Snapshot{}, err
 	}
@@ -91,7 +98,23 @@ func (h *Host) Read(ctx context.Context, sysctls []string) (Snapshot, error) {
 	if s.Sysctls, err = h.tree.GetAll(sysctls); err != nil {
 		return Snapshot{}, err
 	}
-	return s, nil
+	now, err := processorTime()
+	s.Cost = now - used
+	return s, err
+}
+
+// processorTime is what this process, and the commands that it has run, have used so
+// far: what one goroutine does is not more than that.
+func processorTime() (time.Duration, error) {
+	var sum time.Duration
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var used unix.Rusage
+		if err := unix.Getrusage(who, &used); err != nil {
+			return 0, fmt.Errorf("processor time: %w", err)
+		}
+		sum += time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	}
+	return sum, nil
 }
 
 // readRouting lists the tagged routes and rules. It is left out where there are
@@ -185,6 +208,11 @@ func (h *Host) Probe(ifname string, addrs []netip.Addr) error {
 // Listen implements Network.
 func (h *Host) Listen(ctx context.Context, ifname string, held func(netip.Addr) bool, claimed func(netif.Claim)) error {
 	return netif.Listen(ctx, ifname, held, claimed)
+}
+
+// Local implements Network.
+func (h *Host) Local(ifname string, addr netip.Addr) (bool, error) {
+	return h.network.Local(ifname, addr)
 }
 
 // LinkUp implements Network.

@@ -30,11 +30,12 @@ type instance struct {
 	fit     fitness
 	rivalry rivalry
 
-	// What the router was told last, and the links that were looked at: for who
-	// has Director.evaluating.
+	// What the router was told last, and the links and the source that were looked
+	// at: for who has Director.evaluating.
 	priority uint8
 	faults   map[string]string
 	links    map[string]*debounced
+	source   debounced
 
 	// cancel and done, closed when the router has ended, are nil before it was
 	// started. They are for the loop.

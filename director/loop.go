@@ -112,7 +112,7 @@ func (d *Director) patience(err error) time.Duration {
 	switch {
 	case err == nil:
 		d.races = 0
-		return max(resync, min(restShare*d.lookTook, maxRest))
+		return max(resync, min(restShare*d.lookCost, maxRest))
 	case raced(err) && d.races < maxRaces:
 		d.races++
 		return 0

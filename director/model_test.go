@@ -39,6 +39,7 @@ type model struct {
 	// kernel from telling how a link is.
 	links   sync.Mutex
 	down    map[string]bool
+	lost    netip.Addr
 	changed func()
 }
 
@@ -132,6 +133,21 @@ func (m *model) LinkUp(name string) (bool, error) {
 	m.links.Lock()
 	defer m.links.Unlock()
 	return !m.down[name], nil
+}
+
+func (m *model) Local(ifname string, addr netip.Addr) (bool, error) {
+	m.links.Lock()
+	defer m.links.Unlock()
+	return addr != m.lost && !m.down[ifname], nil
+}
+
+// lose takes an address of the host's own away; the zero one brings it back.
+func (m *model) lose(addr netip.Addr) {
+	m.links.Lock()
+	m.lost = addr
+	changed := m.changed
+	m.links.Unlock()
+	changed()
 }
 
 func (m *model) Watch(ctx context.Context, changed func()) error {

@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/lvsd/lvsd/config"
@@ -11,6 +12,10 @@ import (
 // causeLink is the cause of a fault that the link of the instance's interface
 // is not up; that of another interface with VIPs follows it.
 const causeLink = "link"
+
+// causeSource is the cause of a fault that the address which adverts are sent from
+// is gone.
+const causeSource = "source"
 
 // links are links as one evaluation sees them: each is asked for once.
 type links struct {
@@ -60,6 +65,35 @@ func (i *instance) linkFaults(c config.VRRP, seen *links, now time.Time) (faults
 	}
 	i.links = needed
 	return faults, due
+}
+
+// sourceLost is why the instance must not be MASTER although its link is up: without
+// the address that its adverts bear it reaches no real server, and still the kernel
+// would send them: over IPv4, over IPv6 it refuses. After the fault the router looks
+// for an address itself. A loss counts after LinkDownDelay, as that of the link.
+func (i *instance) sourceLost(c config.VRRP, network Network, now time.Time) (lost string, due time.Time) {
+	f := finding{State: track.Up}
+	if source := i.router.Status().Source; source.Is4() && isLost(network, c.Interface, source) {
+		f = finding{State: track.Down, Reason: c.Interface + " has lost " + source.String()}
+	}
+	due = i.source.take(f, delays{down: c.Router.LinkDownDelay}, now)
+	if i.source.State == track.Down {
+		lost = i.source.Reason
+	}
+	return lost, due
+}
+
+// isLost reports whether an address is gone from an interface that is up: while it is
+// down, the kernel takes none of its addresses for the host's. What cannot be found
+// out is not lost.
+func isLost(network Network, ifname string, addr netip.Addr) bool {
+	local, err := network.Local(ifname, addr)
+	if err != nil || local {
+		return false
+	}
+	// Asked after that: the interface may have just gone down.
+	up, err := network.LinkUp(ifname)
+	return err == nil && up
 }
 
 // watchNetwork makes the election and the loop look when links or addresses

@@ -15,6 +15,9 @@ import (
 
 // Snapshot is what the kernel holds, whoever put it there.
 type Snapshot struct {
+	// Cost is the processor time that to read it took at the most; zero if that is
+	// not known.
+	Cost      time.Duration
 	Services  []ipvs.ServiceEntry
 	Addresses []netif.VIP
 	// Routes and Rules are those that bear lvsd's tag, as the kernel lists them.

@@ -85,17 +85,20 @@ func (d *Director) readAgain(ctx context.Context) (Snapshot, error) {
 	first := d.first
 	d.first = nil
 	if first != nil && time.Since(first.at) < d.derived.config.Global.Resync {
-		d.lookTook = 0 // what changed since is not long unseen
+		d.lookCost = 0 // what changed since is not long unseen
 		return first.Snapshot, nil
 	}
 	return d.read(ctx)
 }
 
-// read reads the kernel and notes how long that takes.
+// read reads the kernel and notes what that costs: on a busy machine it takes long
+// and costs little.
 func (d *Director) read(ctx context.Context) (Snapshot, error) {
 	began := time.Now()
 	s, err := d.Kernel.Read(ctx, d.watchedSysctls())
-	d.lookTook = time.Since(began)
+	if d.lookCost = time.Since(began); s.Cost > 0 {
+		d.lookCost = min(d.lookCost, s.Cost)
+	}
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read the kernel's state: %w", err)
 	}

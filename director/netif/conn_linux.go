@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,6 +104,20 @@ func (c *Conn) Up(name string) (bool, error) {
 		return false, fmt.Errorf("interface %s: %w", name, err)
 	}
 	return link.Attrs().RawFlags&(unix.IFF_UP|unix.IFF_RUNNING) == unix.IFF_UP|unix.IFF_RUNNING, nil
+}
+
+// Local reports whether the kernel delivers packets for the address, seen from the
+// interface, to this host: whether the host has it. A tentative one it has not. It
+// asks for one route, however many addresses there are.
+func (c *Conn) Local(ifname string, addr netip.Addr) (bool, error) {
+	routes, err := c.handle.RouteGetWithOptions(addr.AsSlice(), &netlink.RouteGetOptions{Oif: ifname})
+	switch {
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("route to %s on %s: %w", addr, ifname, err)
+	}
+	return slices.ContainsFunc(routes, func(r netlink.Route) bool { return r.Type == unix.RTN_LOCAL }), nil
 }
 
 // names lists the interfaces by index, and remembers them for index.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/integration/lab"
 )
 
 const (
@@ -73,7 +75,7 @@ func allowDescriptors() error {
 
 // watch measures a while in which nothing happens.
 func (r *round) watch(alive *servers) error {
-	busy, own, daemon := startLoad(), cpuTime(unix.Getpid()), r.cpu()
+	busy, own, daemon := lab.StartBusy(), cpuTime(unix.Getpid()), r.cpu()
 	began := time.Now()
 	slots, err := alive.slots(r.pause, checkWatch)
 	if err != nil {
@@ -90,7 +92,7 @@ func (r *round) watch(alive *servers) error {
 	r.noteCheck(checkCPU, float64(daemon.Microseconds())/made)
 	r.noteCheck(checkServers, float64(own.Microseconds())/made)
 	r.noteCheck(checkMemory, float64(r.process.memory())/1e6)
-	r.noteCheck(checkStalled, busy.percent())
+	r.noteCheck(checkStalled, busy.Percent())
 	r.noteCheck(checkMade, 100*float64(total)/(float64(len(r.site.servers()))*checkWatch.Seconds()/r.site.every.Seconds()))
 	up, err := r.up()
 	if err != nil {

@@ -137,11 +137,11 @@ func (p *pair) close() {
 // quietSample repeats a repetition that fell on a busy time, a few times.
 func (p *pair) quietSample(o options, watch time.Duration) (s sample, busy bool, err error) {
 	for range tries {
-		l := startLoad()
+		l := lab.StartBusy()
 		if s, err = p.repetition(watch); err != nil {
 			return s, false, err
 		}
-		if busy = l.percent() > o.busy; !busy {
+		if busy = l.Percent() > o.busy; !busy {
 			break
 		}
 	}

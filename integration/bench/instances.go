@@ -29,14 +29,14 @@ type usage struct {
 
 // benchInstances watches 255 virtual routers at 1 s on two nodes.
 func benchInstances(t lab.TB, o options, w io.Writer) {
-	l := startLoad()
+	l := lab.StartBusy()
 	var all []usage
 	for _, c := range contestants() {
 		u := measureInstances(t, o, c)
 		t.Logf("%+v", u)
 		all = append(all, u)
 	}
-	printInstances(w, o, all, l.percent())
+	printInstances(w, o, all, l.Percent())
 }
 
 // measureInstances runs one contestant.

@@ -26,6 +26,9 @@ type Fault struct {
 	Topology Topology
 	// Quick has it in the selection of make test.
 	Quick bool
+	// Random has it among those that come at random, and while another one stands:
+	// what it breaks is on its own, and it needs no Edit.
+	Random bool
 	// Without says why keepalived is not asked; empty if it is.
 	Without string
 	// Alone has the contestants take turns, because what is injected would be in the
@@ -74,6 +77,8 @@ type Result struct {
 	// site was as desired again. Two is how long more than one node held the VIP, and
 	// None how long nobody did.
 	Repair, Two, None time.Duration
+	// Took is the whole of it, with the waiting before and after.
+	Took time.Duration
 	// Changes counts changes of role of any node.
 	Changes int
 	// Said are lines of the daemons' log that tell of it, the most telling first,
@@ -82,6 +87,9 @@ type Result struct {
 	Lines int
 	// Before and After are what the daemons of all nodes use together.
 	Before, After Usage
+	// Excused is why promises are not judged: the machine was too slow for them, as
+	// measured in the protocol's own time. Empty if they are.
+	Excused string
 	// Remarks are for a person; Broke are the promises that were broken.
 	Remarks, Broke []string
 	// Err is why there is no result: it did not come to rest, say.

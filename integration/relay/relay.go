@@ -193,6 +193,13 @@ func (r *Relay) CLI(arguments ...string) string {
 	return r.Run(Binary(r.cluster.t), arguments...)
 }
 
+// CheckNow has the relay ask all servers of a service at once. What they answer is not
+// looked at: see Weight.
+func (r *Relay) CheckNow(service string) {
+	r.cluster.t.Helper()
+	_, _ = r.Try(Binary(r.cluster.t), "check-now", service, "-", "--run-dir", r.run) // it fails if one of them is down
+}
+
 // State is the relay's role in lower case, or why there is none.
 func (r *Relay) State() string {
 	if r.LVSD == nil || !r.LVSD.Running() {
