@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -150,6 +151,10 @@ func (h host) wireUp() (mac net.HardwareAddr) {
 			return err
 		}
 		mac = wire.Attrs().HardwareAddr
+		// Nobody else is there: addresses of IPv6 need not be found out to be free.
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/wire/accept_dad", []byte("0"), 0); err != nil {
+			return err
+		}
 		return n.LinkSetUp(wire)
 	})
 	return mac

@@ -233,6 +233,9 @@ func TestIPv6ConnectionOutlivesTakeover(t *testing.T) {
 			r.addVIP()
 			r.alive(conn, "after the takeover")
 		})
+		if backend != backends[0] {
+			continue // the kernel is the same, and the reset is late
+		}
 		t.Run(backend+" without what holds conntrack", func(t *testing.T) {
 			r, conn := serving(t)
 			r.addVIP()

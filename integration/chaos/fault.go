@@ -9,6 +9,9 @@ const (
 	// Pair is two directors, a of the higher priority, and two real servers beside
 	// them, by direct routing.
 	Pair Topology = iota
+	// Patient is a Pair with adverts so far apart that a daemon is back within three of
+	// them, also on a slow machine.
+	Patient
 	// Relay is three nodes that are director and real server: BACKUPs serve by the
 	// REDIRECT rule. keepalived has the rule from a notify script.
 	Relay

@@ -96,6 +96,7 @@ func restart(f Fault, end func(*Node) error) Fault {
 		}
 		return s.Nodes[0].runs(s.Nodes[0].Program)
 	}
+	f.Topology = Patient
 	// Who has been away for too long finds another MASTER and its own VIP.
 	f.Want = Promise{Lossless: true, Two: true}
 	return f

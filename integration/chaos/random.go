@@ -22,7 +22,7 @@ type lottery struct {
 func newLottery(seed uint64, some []Fault) (*lottery, error) {
 	l := &lottery{
 		random:  rand.New(rand.NewPCG(seed, seed)),
-		tickets: slices.DeleteFunc(slices.Clone(some), func(f Fault) bool { return !f.Random || f.Edit != nil || f.Alone || f.Topology != Pair }),
+		tickets: slices.DeleteFunc(slices.Clone(some), func(f Fault) bool { return !f.Random || f.Edit != nil || f.Alone || f.Topology == Relay }),
 	}
 	if len(l.tickets) == 0 {
 		return nil, errors.New("none of the faults may come at random")

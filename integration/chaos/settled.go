@@ -70,8 +70,14 @@ func (s *Site) ruled(n *Node) error {
 	if err != nil {
 		return err
 	}
-	if have := strings.Count(out, "-j REDIRECT"); have != want {
-		return fmt.Errorf("has %d rules, want %d", have, want)
+	have := 0
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "-j REDIRECT") && strings.Contains(line, fmt.Sprintf("--dport %d ", servicePort)) {
+			have++
+		}
+	}
+	if have != want {
+		return fmt.Errorf("has %d rules, want %d:\n%s", have, want, out)
 	}
 	return nil
 }
