@@ -29,7 +29,7 @@ func kernelFaults() []Fault {
 			Want: Promise{KeepsHeld: true, KeepsMaster: true},
 		}, deleteVIP),
 		drift(Fault{
-			Name: "nat-flush", What: "iptables -t nat -F on every node of a relay", Number: "F22", Topology: Relay, Quick: true,
+			Name: "nat-flush", What: "iptables -t nat -F on every node of a relay", Number: "F22", Topology: Relay,
 			Want: Promise{KeepsHeld: true, KeepsMaster: true},
 		}, flushNAT),
 		{

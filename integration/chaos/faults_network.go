@@ -41,7 +41,7 @@ func cableFaults() []Fault {
 			Inject: flap, Want: Promise{Two: true},
 		},
 		{
-			Name: "partition", What: "the nodes do not hear each other, past an election, and then do", Number: "F15", Quick: true, Random: true,
+			Name: "partition", What: "the nodes do not hear each other, past an election, and then do", Number: "F15", Random: true,
 			Inject: func(s *Site) (func() error, error) {
 				a, b := s.Nodes[0], s.Nodes[1]
 				return drop(120, at(a, in, from(b.Address)), at(b, in, from(a.Address)))
@@ -65,7 +65,7 @@ func cableFaults() []Fault {
 func advertLossFaults() []Fault {
 	return []Fault{
 		{
-			Name: "backup-firewall", What: "a firewall drops adverts that come in at the BACKUP", Number: "F13", Quick: true, Random: true,
+			Name: "backup-firewall", What: "a firewall drops adverts that come in at the BACKUP", Number: "F13", Random: true,
 			Inject: func(s *Site) (func() error, error) { return drop(150, at(s.Nodes[1], in, adverts)) },
 			Hold:   pastElection, Want: Promise{Two: true},
 		},
