@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,21 +21,7 @@ const pageAddress = "127.0.0.1:9467"
 
 // browse asks the node's page, as a browser on the node does.
 func (n *node) browse(ctx context.Context, path string) (*http.Response, error) {
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, address string) (connection net.Conn, err error) {
-			err = n.Do(func() error {
-				connection, err = (&net.Dialer{}).DialContext(ctx, network, address)
-				return err
-			})
-			return connection, err
-		},
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+pageAddress+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	return transport.RoundTrip(r)
+	return n.Get(ctx, "http://"+pageAddress+path)
 }
 
 // text is the answer of the node's page.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -71,30 +70,16 @@ func openPacketSocket() (int, error) {
 
 func (o *observer) run() {
 	defer close(o.done)
-	raw, err := o.file.SyscallConn()
-	if err != nil {
-		return
-	}
-	packet, control := make([]byte, 2048), make([]byte, 128)
-	for {
-		var n, cn int
-		var errno error
-		err := raw.Read(func(fd uintptr) bool {
-			n, cn, _, _, errno = unix.Recvmsg(int(fd), packet, control, 0)
-			return !errors.Is(errno, unix.EAGAIN)
-		})
-		if err != nil {
-			return // closed
+	lab.ReadStamped(o.file, func(packet []byte, at time.Time) {
+		if at.IsZero() {
+			at = time.Now()
 		}
-		if errno != nil {
-			continue
-		}
-		if s, ok := decode(packet[:n], timestamp(control[:cn])); ok {
+		if s, ok := decode(packet, at); ok {
 			o.mu.Lock()
+			defer o.mu.Unlock()
 			o.seen = append(o.seen, s)
-			o.mu.Unlock()
 		}
-	}
+	})
 }
 
 func (o *observer) close() {
@@ -117,22 +102,6 @@ func (o *observer) peek() []sighting {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.seen)
-}
-
-// timestamp is the SCM_TIMESTAMPNS in a control message.
-func timestamp(control []byte) time.Time {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return time.Now()
-	}
-	for _, m := range messages {
-		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_TIMESTAMPNS &&
-			len(m.Data) >= int(unsafe.Sizeof(unix.Timespec{})) {
-			seconds, nanoseconds := binary.NativeEndian.Uint64(m.Data), binary.NativeEndian.Uint64(m.Data[8:])
-			return time.Unix(int64(seconds), int64(nanoseconds))
-		}
-	}
-	return time.Now()
 }
 
 // decode reads an Ethernet frame: an advert, or an echo reply.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -132,21 +130,7 @@ func (lvsd) Processes(n *Node) []int { return processTree(n.Daemon.PID()) }
 func (lvsd) Goroutines(n *Node) (int, error) {
 	ctx, cancel := n.Site.callContext()
 	defer cancel()
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, address string) (connection net.Conn, err error) {
-			err = n.Do(func() error {
-				connection, err = (&net.Dialer{}).DialContext(ctx, network, address)
-				return err
-			})
-			return connection, err
-		},
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:9466/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	response, err := transport.RoundTrip(request)
+	response, err := n.Get(ctx, "http://127.0.0.1:9466/metrics")
 	if err != nil {
 		return 0, err
 	}

@@ -80,41 +80,13 @@ func openEar(source netip.Addr) (int, error) {
 }
 
 func (e *Ear) listen() {
-	raw, err := e.file.SyscallConn()
-	if err != nil {
-		return
-	}
-	packet, control := make([]byte, 2048), make([]byte, 128)
-	for {
-		var stamped int
-		var errno error
-		err := raw.Read(func(fd uintptr) bool {
-			_, stamped, _, _, errno = unix.Recvmsg(int(fd), packet, control, 0)
-			return !errors.Is(errno, unix.EAGAIN)
-		})
-		if err != nil {
-			return // closed
-		}
-		if at := stamp(control[:stamped]); errno == nil && !at.IsZero() {
+	lab.ReadStamped(e.file, func(_ []byte, at time.Time) {
+		if !at.IsZero() {
 			e.mu.Lock()
+			defer e.mu.Unlock()
 			e.heard = append(e.heard, at)
-			e.mu.Unlock()
 		}
-	}
-}
-
-// stamp is the kernel's time of a packet.
-func stamp(control []byte) time.Time {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return time.Time{}
-	}
-	for _, m := range messages {
-		if m.Header.Type == unix.SCM_TIMESTAMPNS && len(m.Data) >= 16 {
-			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
-		}
-	}
-	return time.Time{}
+	})
 }
 
 // Adverts is how many were heard.
